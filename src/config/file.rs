@@ -1,0 +1,462 @@
+//! Settings as written in TOML, and how they become settings as used.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::thread;
+use std::time::Duration;
+
+use super::used::{
+    AccessLog, Config, IdentityConfig, LimitsConfig, LogConfig, LogFormat, ManagementConfig, PublicConfig, RedisConfig,
+    RuntimeConfig, SessionConfig, SessionStoreConfig, StoresConfig, TlsFiles,
+};
+use crate::domain::Zone;
+use crate::written::{Document, Fields, Mistake, Mistakes};
+
+/// Why there are no settings.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("{path}: {cause}; name an existing file with --config")]
+    Unreadable {
+        /// As given.
+        path: String,
+        /// The system's word.
+        cause: std::io::Error,
+    },
+    /// It was read and has mistakes; all of them.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Mistakes(Vec<Mistake>),
+}
+
+/// Reads the settings of `path`. Relative paths in it count from its folder.
+pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    let name = path.display().to_string();
+    let text = fs::read_to_string(path).map_err(|cause| ConfigError::Unreadable { path: name.clone(), cause })?;
+    let (config, mistakes) = read(&name, text, path.parent().unwrap_or(Path::new(".")));
+    config.ok_or(ConfigError::Mistakes(mistakes))
+}
+
+/// Reads settings from text; `None` when any mistake is an error. Warnings come along either way.
+pub fn read(name: &str, text: String, folder: &Path) -> (Option<Config>, Vec<Mistake>) {
+    let document = match Document::parse(name, text) {
+        Ok(document) => document,
+        Err(mistake) => return (None, vec![mistake]),
+    };
+    let mistakes = Mistakes::default();
+    let config = Reading { root: document.fields(&mistakes), folder }.used();
+    let sound = mistakes.errors() == 0;
+    (config.filter(|_| sound), mistakes.into_sorted())
+}
+
+const ADDRESS: &str = "an address with port, such as 127.0.0.1:8443";
+const FOLDER: &str = "a folder";
+const FILE: &str = "a file";
+
+/// One pass over a file: the fields of its root, and the folder from which relative paths count.
+struct Reading<'a> {
+    root: Fields<'a>,
+    folder: &'a Path,
+}
+
+impl Reading<'_> {
+    fn used(self) -> Option<Config> {
+        let data = self.folder_of("data", |fields| fields.required("directory", FOLDER));
+        let routes = self.folder_of("routes", |fields| fields.required("directory", FOLDER));
+        let metrics = self.root.section("metrics");
+        let metrics_listen = metrics.parsed("listen", ADDRESS).unwrap_or_else(|| loopback(9464));
+        metrics.finish();
+        let public = self.public();
+        let folder = data.clone().unwrap_or_default();
+        let management = self.management();
+        let stores = self.stores(&folder);
+        let session = self.session(&folder);
+        let identity = self.identity(&folder, public.as_ref());
+        let (limits, runtime, log) = (self.limits(), self.runtime(), self.log());
+        self.root.finish();
+        Some(Config {
+            public: public?,
+            management,
+            metrics_listen,
+            data_directory: data?,
+            routes_directory: routes?,
+            stores,
+            session,
+            identity,
+            limits,
+            runtime,
+            log,
+        })
+    }
+
+    fn folder_of(&self, table: &'static str, get: impl Fn(&Fields<'_>) -> Option<PathBuf>) -> Option<PathBuf> {
+        let fields = self.root.section(table);
+        let path = get(&fields).map(|path| self.at(path));
+        fields.finish();
+        path
+    }
+
+    fn at(&self, path: PathBuf) -> PathBuf {
+        if path.is_absolute() { path } else { self.folder.join(path) }
+    }
+
+    fn file(&self, fields: &Fields<'_>, key: &'static str, default: PathBuf) -> PathBuf {
+        fields.parsed(key, FILE).map_or(default, |path| self.at(path))
+    }
+
+    fn public(&self) -> Option<PublicConfig> {
+        let fields = self.root.section("public");
+        let listen: Vec<SocketAddr> = values(fields.list("listen", ADDRESS));
+        if listen.is_empty() {
+            fields.required::<SocketAddr>("listen", ADDRESS);
+        }
+        let hosts: Vec<Host> = values(fields.list("hosts", HOST));
+        if hosts.is_empty() {
+            fields.required::<Host>("hosts", HOST);
+        }
+        let origin: Option<Origin> =
+            fields.required("origin", "scheme, host and port, such as https://zwfw.example.gov");
+        let plaintext = fields.flag("plaintext", false);
+        let tls = self.tls(&fields, plaintext);
+        let zone = fields.parsed("zone", "internet or extranet").unwrap_or(Zone::Internet);
+        let trusted_proxies = values(fields.list("trusted_proxies", "networks such as 10.0.0.0/8"));
+        fields.finish();
+        let hosts = hosts.into_iter().map(|host| host.0).collect();
+        (plaintext || tls.is_some()).then_some(origin).flatten().map(|origin| PublicConfig {
+            listen,
+            hosts,
+            origin: origin.0,
+            tls,
+            zone,
+            trusted_proxies,
+        })
+    }
+
+    fn tls(&self, fields: &Fields<'_>, plaintext: bool) -> Option<TlsFiles> {
+        if plaintext {
+            fields.has("certificate");
+            fields.has("key");
+            return None;
+        }
+        let certificate = fields.required("certificate", "a file with the certificate chain (PEM)");
+        let key = fields.required("key", "a file with the private key (PEM)");
+        Some(TlsFiles { certificate: self.at(certificate?), key: self.at(key?) })
+    }
+
+    fn management(&self) -> ManagementConfig {
+        let fields = self.root.section("management");
+        let listen: SocketAddr = fields.parsed("listen", ADDRESS).unwrap_or_else(|| loopback(8444));
+        let token_file = fields.parsed("token_file", FILE).map(|path| self.at(path));
+        if !listen.ip().is_loopback() && token_file.is_none() {
+            let hint = "write `token_file = …`, or listen on 127.0.0.1".to_owned();
+            fields.mistake(
+                &fields.spot("token_file"),
+                "a file with a token, since others can reach this address",
+                Some(hint),
+            );
+        }
+        fields.finish();
+        ManagementConfig { listen, token_file }
+    }
+
+    fn stores(&self, data: &Path) -> StoresConfig {
+        let fields = self.root.section("stores");
+        let sqlite = |path: PathBuf| self.at(path);
+        let sessions = match fields.parsed("sessions", "sqlite:PATH, redis://HOST:PORT/DB or rediss://…") {
+            None => SessionStoreConfig::Sqlite(data.join("sessions.db")),
+            Some(StoreUrl::Sqlite(path)) => SessionStoreConfig::Sqlite(sqlite(path)),
+            Some(StoreUrl::Redis(url)) => SessionStoreConfig::Redis(RedisConfig {
+                url,
+                user: fields.parsed("redis_user", "an ACL user"),
+                password_file: fields.parsed("redis_password_file", FILE).map(|path| self.at(path)),
+                ca_file: fields.parsed("redis_ca_file", FILE).map(|path| self.at(path)),
+            }),
+        };
+        for key in ["redis_user", "redis_password_file", "redis_ca_file"] {
+            if fields.has(key) && !matches!(sessions, SessionStoreConfig::Redis(_)) {
+                fields.warning(&fields.spot(key), "nothing, while `sessions` is no Redis", None);
+            }
+        }
+        let register = fields.parsed("register", "sqlite:PATH");
+        if let Some(StoreUrl::Redis(_)) = register {
+            fields.mistake(
+                &fields.spot("register"),
+                "sqlite:PATH",
+                Some("what must last is never kept in Redis".to_owned()),
+            );
+        }
+        fields.finish();
+        let register = match register {
+            Some(StoreUrl::Sqlite(path)) => sqlite(path),
+            _ => data.join("register.db"),
+        };
+        StoresConfig { sessions, register }
+    }
+
+    fn session(&self, data: &Path) -> SessionConfig {
+        let fields = self.root.section("session");
+        let config = SessionConfig {
+            idle: minutes(fields.number("idle_minutes", 15, 1..=24 * 60)),
+            absolute: minutes(60 * fields.number("absolute_hours", 12, 1..=24 * 7)),
+            cache_life: seconds(fields.number("cache_seconds", 30, 1..=300)),
+            grace: seconds(fields.number("grace_seconds", 60, 0..=600)),
+            touch_every: seconds(fields.number("touch_seconds", 60, 1..=600)),
+            store_deadline: millis(fields.number("store_deadline_ms", 100, 10..=1000)),
+            cached_max: fields.number("cached_max", 100_000, 100..=10_000_000),
+            per_subject_max: count(fields.number("per_subject_max", 20, 1..=1000)),
+            key_file: self.file(&fields, "key_file", data.join("session.key")),
+        };
+        if config.idle > config.absolute {
+            let hint = "an idle session would outlive its absolute end".to_owned();
+            fields.mistake(&fields.spot("idle_minutes"), "less than absolute_hours", Some(hint));
+        }
+        if config.grace < config.cache_life && config.grace > Duration::ZERO {
+            let hint = "a cached session lives for cache_seconds without asking the store anyway".to_owned();
+            fields.warning(&fields.spot("grace_seconds"), "0, or at least cache_seconds", Some(hint));
+        }
+        if config.touch_every >= config.idle {
+            let hint = "otherwise a busy session ends as idle".to_owned();
+            fields.mistake(&fields.spot("touch_seconds"), "less than idle_minutes", Some(hint));
+        }
+        fields.finish();
+        config
+    }
+
+    fn identity(&self, data: &Path, public: Option<&PublicConfig>) -> IdentityConfig {
+        let fields = self.root.section("identity");
+        let config = IdentityConfig {
+            issuer: public.map(|public| public.origin.clone()).unwrap_or_default(),
+            keys_directory: self.file(&fields, "keys_directory", data.join("keys")),
+            pairwise_key_file: self.file(&fields, "pairwise_key_file", data.join("pairwise.key")),
+            assertion_life: seconds(fields.number("assertion_seconds", 60, 10..=60)),
+            key_lead: minutes(fields.number("key_lead_minutes", 10, 0..=24 * 60)),
+            argon2_memory_kib: small(fields.number("argon2_memory_kib", 19_456, 8..=1_048_576)),
+            argon2_passes: small(fields.number("argon2_passes", 2, 1..=20)),
+            password_threads: count(fields.number("password_threads", 1, 1..=64)),
+            password_queue: count(fields.number("password_queue", 64, 1..=10_000)),
+        };
+        fields.finish();
+        config
+    }
+
+    fn limits(&self) -> LimitsConfig {
+        let fields = self.root.section("limits");
+        let config = LimitsConfig {
+            header_bytes_max: count(fields.number("header_bytes_max", 32 * 1024, 1024..=256 * 1024)),
+            headers_max: count(fields.number("headers_max", 100, 10..=200)),
+            url_bytes_max: count(fields.number("url_bytes_max", 8 * 1024, 256..=64 * 1024)),
+            inflight_max: i64::try_from(fields.number("inflight_max", 10_000, 1..=1_000_000)).unwrap_or(i64::MAX),
+            body_idle: seconds(fields.number("body_idle_seconds", 30, 1..=600)),
+            keepalive: seconds(fields.number("keepalive_seconds", 60, 1..=3600)),
+            keepalive_requests: small(fields.number("keepalive_requests", 1000, 1..=1_000_000)),
+            upstream_pool: count(fields.number("upstream_pool", 1024, 1..=100_000)),
+            retries_max: count(fields.number("retries_max", 2, 0..=5)),
+        };
+        fields.finish();
+        config
+    }
+
+    fn runtime(&self) -> RuntimeConfig {
+        let fields = self.root.section("runtime");
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let config = RuntimeConfig {
+            threads: count(fields.number("threads", u64::try_from(cores).unwrap_or(1), 1..=1024)),
+            drain: seconds(fields.number("drain_seconds", 10, 0..=3600)),
+        };
+        fields.finish();
+        config
+    }
+
+    fn log(&self) -> LogConfig {
+        let fields = self.root.section("log");
+        let format = fields.parsed("format", "text or json").unwrap_or(LogFormat::Text);
+        let access = fields.parsed("access", "all, errors or off").unwrap_or(AccessLog::All);
+        let access_file = fields.parsed("access_file", FILE).map(|path| self.at(path));
+        fields.finish();
+        LogConfig { format, access, access_file }
+    }
+}
+
+fn values<T, S>(list: Vec<(T, S)>) -> Vec<T> {
+    list.into_iter().map(|(value, _)| value).collect()
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+fn millis(number: u64) -> Duration {
+    Duration::from_millis(number)
+}
+
+fn seconds(number: u64) -> Duration {
+    Duration::from_secs(number)
+}
+
+fn minutes(number: u64) -> Duration {
+    Duration::from_secs(60 * number)
+}
+
+/// The getters' ranges keep numbers far below these types' ends.
+fn count(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn small(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+const HOST: &str = "host names without port, such as zwfw.example.gov";
+
+/// A host name or address, lower case, without port.
+struct Host(String);
+
+impl FromStr for Host {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-');
+        let bracketed = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let address = bracketed.is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok());
+        if address || (!text.is_empty() && text.bytes().all(good)) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("write it in lower case, without scheme, port or path")
+        }
+    }
+}
+
+/// Scheme, host and port.
+struct Origin(String);
+
+impl FromStr for Origin {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let uri: http::Uri = text.parse().map_err(|_| "it is no URL")?;
+        let bare = uri.path_and_query().is_none_or(|path| path == "/") && !text.ends_with('/');
+        let scheme = matches!(uri.scheme_str(), Some("https" | "http"));
+        if scheme && bare && uri.host().is_some() {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("write no path and no slash at the end")
+        }
+    }
+}
+
+enum StoreUrl {
+    Sqlite(PathBuf),
+    Redis(String),
+}
+
+impl FromStr for StoreUrl {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            return Ok(Self::Sqlite(PathBuf::from(path)));
+        }
+        if !text.starts_with("redis://") && !text.starts_with("rediss://") {
+            return Err("known are sqlite:PATH, redis:// and rediss://");
+        }
+        if text.contains('@') {
+            return Err("write no user or password here; use redis_user and redis_password_file");
+        }
+        Ok(Self::Redis(text.to_owned()))
+    }
+}
+
+impl FromStr for LogFormat {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err("choose one of the two"),
+        }
+    }
+}
+
+impl FromStr for AccessLog {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        match text {
+            "all" => Ok(Self::All),
+            "errors" => Ok(Self::Errors),
+            "off" => Ok(Self::Off),
+            _ => Err("choose one of the three"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALLEST: &str = "[public]\nlisten = \"127.0.0.1:8443\"\nhosts = [\"localhost\"]\norigin = \"https://localhost:8443\"\n\
+        certificate = \"c.pem\"\nkey = \"k.pem\"\n[data]\ndirectory = \"/var/lib/yimen\"\n[routes]\ndirectory = \"routes\"\n";
+
+    fn told(text: &str) -> Vec<String> {
+        read("yimen.toml", text.to_owned(), Path::new("/etc/yimen")).1.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_smallest_file_works_and_relative_paths_count_from_its_folder() {
+        let (config, mistakes) = read("yimen.toml", SMALLEST.to_owned(), Path::new("/etc/yimen"));
+        let config = config.unwrap();
+        assert!(mistakes.is_empty(), "{mistakes:?}");
+        assert_eq!(config.routes_directory, PathBuf::from("/etc/yimen/routes"));
+        assert_eq!(config.session.idle, Duration::from_secs(900));
+        assert_eq!(config.stores.sessions, SessionStoreConfig::Sqlite("/var/lib/yimen/sessions.db".into()));
+    }
+
+    #[test]
+    fn the_commented_example_is_right_and_names_every_default() {
+        let example = include_str!("../../deploy/yimen.toml");
+        assert!(read("yimen.toml", example.to_owned(), Path::new("/etc/yimen")).1.is_empty());
+        let uncommented = example.replace("\n# ", "\n").replacen("plaintext = false", "", 1);
+        let uncommented = uncommented.lines().skip(3).collect::<Vec<_>>().join("\n");
+        let (config, mistakes) = read("yimen.toml", uncommented, Path::new("/etc/yimen"));
+        let told: Vec<_> = mistakes.iter().filter(|mistake| !mistake.key.starts_with("stores.redis")).collect();
+        assert!(told.is_empty(), "{told:?}");
+        assert!(config.is_some());
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once() {
+        let told = told(
+            "[public]\nlisten = 1\n[session]\nidle_minute = 3\n[stores]\nsessions = \"redis://:pw@h\"\n[nonsense]\n",
+        );
+        for part in [
+            "public.listen",
+            "public.hosts",
+            "public.origin",
+            "public.certificate",
+            "public.key",
+            "data.directory",
+            "routes.directory",
+            "session.idle_minute",
+            "stores.sessions",
+            "nonsense",
+        ] {
+            assert!(told.iter().any(|line| line.contains(part)), "{part} missing in {told:#?}");
+        }
+        assert!(told.iter().any(|line| line.contains("did you mean `idle_minutes`?")), "{told:#?}");
+    }
+
+    #[test]
+    fn an_open_management_listener_needs_a_token() {
+        let told = told(&format!("{SMALLEST}[management]\nlisten = \"0.0.0.0:8444\"\n"));
+        assert_eq!(told.len(), 1, "{told:#?}");
+        assert!(told[0].contains("management.token_file"), "{told:#?}");
+    }
+
+    #[test]
+    fn idle_longer_than_absolute_is_refused() {
+        let told = told(&format!("{SMALLEST}[session]\nidle_minutes = 90\nabsolute_hours = 1\n"));
+        assert!(told[0].contains("session.idle_minutes"), "{told:#?}");
+    }
+}

@@ -1,0 +1,16 @@
+//! Settings as used. `file.rs` reads them as written and tells every mistake at once; only this room reads files that
+//! people name, and nothing reads the environment. Secrets come as paths of files.
+//! Fails: a list of mistakes with file, line, column, value, expectation, hint. Knows: `written`, `domain`.
+
+mod certificate;
+mod file;
+mod network;
+mod used;
+
+pub use certificate::{CertificateError, Served, served};
+pub use file::{ConfigError, load, read};
+pub use network::{BadNetwork, Network};
+pub use used::{
+    AccessLog, Config, IdentityConfig, LimitsConfig, LogConfig, LogFormat, ManagementConfig, PublicConfig, RedisConfig,
+    RuntimeConfig, SessionConfig, SessionStoreConfig, StoresConfig, TlsFiles,
+};

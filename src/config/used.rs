@@ -1,0 +1,210 @@
+//! The settings, typed. Defaults and their reasons stand with the fields; `file.rs` applies them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::network::Network;
+use crate::domain::Zone;
+
+/// All settings of one node.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The listener that faces people and platforms.
+    pub public: PublicConfig,
+    /// The listener of the management API.
+    pub management: ManagementConfig,
+    /// The listener of Prometheus and of liveness and readiness probes (127.0.0.1:9464, the port registered for exporters of this kind).
+    pub metrics_listen: SocketAddr,
+    /// Folder of everything this node writes.
+    pub data_directory: PathBuf,
+    /// Folder of divisions, items and filings.
+    pub routes_directory: PathBuf,
+    /// Where state lives.
+    pub stores: StoresConfig,
+    /// How sessions behave.
+    pub session: SessionConfig,
+    /// Accounts and the keys that sign assertions.
+    pub identity: IdentityConfig,
+    /// What one request may take.
+    pub limits: LimitsConfig,
+    /// Threads and shutdown.
+    pub runtime: RuntimeConfig,
+    /// Log and access log.
+    pub log: LogConfig,
+}
+
+/// The public listener.
+#[derive(Clone, Debug)]
+pub struct PublicConfig {
+    /// Addresses to listen on.
+    pub listen: Vec<SocketAddr>,
+    /// Host names by which people reach the portal, lower case, without port.
+    pub hosts: Vec<String>,
+    /// Scheme, host and port as people see them: `iss` of assertions, base of absolute links.
+    pub origin: String,
+    /// Certificate and key; `None` for a plaintext listener behind a balancer that ends TLS.
+    pub tls: Option<TlsFiles>,
+    /// Network that this listener faces (internet): a platform is not served in a zone it is not filed for.
+    pub zone: Zone,
+    /// Hops whose `X-Forwarded-For` is believed (none).
+    pub trusted_proxies: Vec<Network>,
+}
+
+/// Certificate chain and private key, PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// Chain, leaf first.
+    pub certificate: PathBuf,
+    /// Private key.
+    pub key: PathBuf,
+}
+
+/// The management listener.
+#[derive(Clone, Debug)]
+pub struct ManagementConfig {
+    /// Address (127.0.0.1:8444).
+    pub listen: SocketAddr,
+    /// File with the bearer token that callers show; required when the address is not loopback.
+    pub token_file: Option<PathBuf>,
+}
+
+/// Where state lives.
+#[derive(Clone, Debug)]
+pub struct StoresConfig {
+    /// Short-lived state: sessions, counters, notices.
+    pub sessions: SessionStoreConfig,
+    /// Durable state: accounts (SQLite file).
+    pub register: PathBuf,
+}
+
+/// Where short-lived state lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SessionStoreConfig {
+    /// SQLite file on this machine.
+    Sqlite(PathBuf),
+    /// Redis or what speaks its protocol.
+    Redis(RedisConfig),
+}
+
+/// How to reach Redis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedisConfig {
+    /// `redis://host:port/db` or `rediss://…`, without a password.
+    pub url: String,
+    /// ACL user, or the default user.
+    pub user: Option<String>,
+    /// File with the password.
+    pub password_file: Option<PathBuf>,
+    /// Certificate authority for `rediss://`, PEM; the system's when absent.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// How sessions behave.
+#[derive(Clone, Debug)]
+pub struct SessionConfig {
+    /// A session ends after this long without a request (15 min: login.gov's figure).
+    pub idle: Duration,
+    /// A session ends this long after sign-in, whatever happens (12 h: login.gov's figure).
+    pub absolute: Duration,
+    /// How long a node uses a session it has read without asking the store again (30 s; revocation notices evict at once).
+    pub cache_life: Duration,
+    /// How long a cached session goes on while the store is away (60 s; never from L3 up).
+    pub grace: Duration,
+    /// Last-seen is written at most this often (60 s).
+    pub touch_every: Duration,
+    /// Deadline of a store call (100 ms).
+    pub store_deadline: Duration,
+    /// Sessions a node keeps in memory (100 000; about 1 KiB each).
+    pub cached_max: u64,
+    /// Sessions one subject may have at a time (20); the oldest ends.
+    pub per_subject_max: usize,
+    /// File of the key that seals records; made at first start.
+    pub key_file: PathBuf,
+}
+
+/// Accounts, passwords and the keys that sign assertions.
+#[derive(Clone, Debug)]
+pub struct IdentityConfig {
+    /// `iss` of assertions: the public origin.
+    pub issuer: String,
+    /// Folder of assertion keys (PKCS#8 PEM); made at first start.
+    pub keys_directory: PathBuf,
+    /// File of the secret that makes pairwise subjects; made at first start, and to be kept: a new one renames everybody.
+    pub pairwise_key_file: PathBuf,
+    /// Life of an assertion (60 s at most).
+    pub assertion_life: Duration,
+    /// How long a new key is published before it signs (10 min: twice the cache life that the key set states).
+    pub key_lead: Duration,
+    /// Argon2id: memory in KiB (19 456: OWASP Password Storage Cheat Sheet).
+    pub argon2_memory_kib: u32,
+    /// Argon2id: passes (2: the same).
+    pub argon2_passes: u32,
+    /// Password checks at a time (1: half the cores of the smallest machine, so that proxying keeps the rest).
+    pub password_threads: usize,
+    /// Password checks that may wait; more are answered 503 (64: about 2 s of work).
+    pub password_queue: usize,
+}
+
+/// What one request may take.
+#[derive(Clone, Debug)]
+pub struct LimitsConfig {
+    /// Bytes of all header names and values (32 KiB).
+    pub header_bytes_max: usize,
+    /// Header fields (100).
+    pub headers_max: usize,
+    /// Bytes of path and query (8 KiB).
+    pub url_bytes_max: usize,
+    /// Requests worked on at a time; more are answered 503 (10 000).
+    pub inflight_max: i64,
+    /// A visitor who sends nothing for this long while we wait for a body is cut (30 s).
+    pub body_idle: Duration,
+    /// An idle connection is closed after this long (60 s).
+    pub keepalive: Duration,
+    /// Requests on one connection; then it is closed to give its memory back (1 000, nginx's figure).
+    pub keepalive_requests: u32,
+    /// Idle connections kept to platforms, in all (1 024).
+    pub upstream_pool: usize,
+    /// Further tries at other instances when nothing was sent yet (2).
+    pub retries_max: usize,
+}
+
+/// Threads and shutdown.
+#[derive(Clone, Debug)]
+pub struct RuntimeConfig {
+    /// Threads of the public listener (one a core).
+    pub threads: usize,
+    /// Requests under way get this long at SIGTERM (10 s).
+    pub drain: Duration,
+}
+
+/// Log and access log.
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    /// Form of log lines on stderr.
+    pub format: LogFormat,
+    /// Which requests get a line.
+    pub access: AccessLog,
+    /// File of the access log; stdout when absent.
+    pub access_file: Option<PathBuf>,
+}
+
+/// Form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For collectors.
+    Json,
+}
+
+/// Which requests get an access-log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessLog {
+    /// All.
+    All,
+    /// Those answered 4xx or 5xx.
+    Errors,
+    /// None.
+    Off,
+}

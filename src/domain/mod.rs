@@ -1,0 +1,21 @@
+//! The words: division, level, service item, platform, owner, assurance, subject.
+//! Shape: text ── parse ──▶ a type that can only hold a good value. Cost: a few compares, no allocation but for `PlatformId`.
+//! Fails: one sentence for each word, with what was expected. Knows: nothing; every room may use it.
+
+mod assurance;
+mod division;
+mod item;
+mod owner;
+mod platform;
+mod subject;
+mod time;
+mod zone;
+
+pub use assurance::{Assurance, BadAssurance};
+pub use division::{BadDivisionCode, BadLevel, DivisionCode, Level};
+pub use item::{BadItemCode, ItemCode};
+pub use owner::{BadUscc, Uscc};
+pub use platform::{BadPlatformId, PlatformId};
+pub use subject::{BadSubjectKind, SubjectKind};
+pub use time::Timestamp;
+pub use zone::{BadZone, Zone};

@@ -1,0 +1,44 @@
+//! Wall-clock time as a number, so that every rule about time can be tested with any time.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+/// Milliseconds since 1970-01-01 UTC. Rooms get it as an argument `now`; only the edge of the program reads the clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The clock of this machine; 1970 if it is set before that.
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+    pub fn now() -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// From milliseconds since 1970-01-01 UTC.
+    pub fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since 1970-01-01 UTC.
+    pub fn millis(self) -> u64 {
+        self.0
+    }
+
+    /// Whole seconds since 1970-01-01 UTC, as JWT claims want them (RFC 7519 section 2).
+    pub fn seconds(self) -> u64 {
+        self.0 / 1000
+    }
+
+    /// This time and `duration` more; stops at the end of time.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    /// How long since `earlier`; zero when the clock went back.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}

@@ -1,0 +1,252 @@
+//! Every metric: name, help, labels, unit.
+
+use prometheus::core::Collector;
+use prometheus::{
+    Encoder, Error, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
+};
+
+/// Buckets of request durations in seconds: 1 ms to 60 s, the range between a static answer and a platform's deadline.
+const DURATION_BUCKETS: [f64; 14] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0];
+/// Buckets of phase durations in seconds: 10 µs to 10 s; the phases are parts of a request.
+const PHASE_BUCKETS: [f64; 12] = [1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 0.01, 0.05, 0.1, 0.5, 1.0, 10.0];
+
+/// The handles of all metrics, registered in a registry of their own.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// `yimen_http_requests_total{platform,method,code}`; `code` is a class such as `2xx`.
+    pub requests: IntCounterVec,
+    /// `yimen_http_request_duration_seconds{platform}`.
+    pub request_duration: HistogramVec,
+    /// `yimen_http_request_phase_seconds{phase}`: `session`, `policy`, `connect`, `first_byte`.
+    pub phase_duration: HistogramVec,
+    /// `yimen_http_inflight_requests`.
+    pub inflight: IntGauge,
+    /// `yimen_http_refusals_total{code}`: our own no, by reason code.
+    pub refusals: IntCounterVec,
+    /// `yimen_http_malformed_total`: requests refused before they could be read.
+    pub malformed: IntCounter,
+    /// `yimen_upstream_requests_total{platform,result}`: `ok`, `connect`, `timeout`, `reset`, `protocol`.
+    pub upstream_requests: IntCounterVec,
+    /// `yimen_upstream_healthy{platform,address}`: 1 or 0.
+    pub upstream_healthy: IntGaugeVec,
+    /// `yimen_session_lookups_total{result}`: `hit_local`, `hit_store`, `grace`, `absent`, `unknown`.
+    pub session_lookups: IntCounterVec,
+    /// `yimen_sessions_begun_total`.
+    pub sessions_begun: IntCounter,
+    /// `yimen_sessions_ended_total{reason}`: `signed_out`, `replaced`, `revoked`.
+    pub sessions_ended: IntCounterVec,
+    /// `yimen_session_store_duration_seconds{op}`.
+    pub store_duration: HistogramVec,
+    /// `yimen_session_store_errors_total{op,kind}`: kind is `timeout`, `refused`, `answer`, `breaker`.
+    pub store_errors: IntCounterVec,
+    /// `yimen_session_store_up`.
+    pub store_up: IntGauge,
+    /// `yimen_session_store_last_success_timestamp_seconds`.
+    pub store_last_success: Gauge,
+    /// `yimen_session_notice_gaps_total`: times the cache was dropped because notices may have been missed.
+    pub notice_gaps: IntCounter,
+    /// `yimen_sign_ins_total{result}`: `ok`, `refused`, `expired_form`, `busy`, `store_away`.
+    pub sign_ins: IntCounterVec,
+    /// `yimen_sign_outs_total`.
+    pub sign_outs: IntCounter,
+    /// `yimen_assertions_signed_total`.
+    pub assertions_signed: IntCounter,
+    /// `yimen_assertions_reused_total`.
+    pub assertions_reused: IntCounter,
+    /// `yimen_signing_keys{state}`: `next`, `signing`, `retired`.
+    pub signing_keys: IntGaugeVec,
+    /// `yimen_route_table_revision`.
+    pub table_revision: IntGauge,
+    /// `yimen_route_table_routes{kind}`: `item`, `path`.
+    pub table_routes: IntGaugeVec,
+    /// `yimen_route_table_build_duration_seconds`: of the last build.
+    pub table_build: Gauge,
+    /// `yimen_platforms{level,state}`.
+    pub platforms: IntGaugeVec,
+    /// `yimen_filings_rejected`: filings of the last load that had a mistake.
+    pub filings_rejected: IntGauge,
+    /// `yimen_region_fallbacks_total{from_level,to_level}`.
+    pub region_fallbacks: IntCounterVec,
+    /// `yimen_tls_certificate_expiry_timestamp_seconds`.
+    pub certificate_expiry: Gauge,
+    /// `yimen_access_log_lines_dropped_total`.
+    pub log_lines_dropped: IntCounter,
+    /// `yimen_panics_total`.
+    pub panics: IntCounter,
+    /// `yimen_build_info{version}`.
+    pub build_info: GaugeVec,
+}
+
+impl Metrics {
+    /// All metrics at zero. `Err` only for a name twice in this file, which the test of this file finds.
+    pub fn new() -> Result<Self, Error> {
+        let r = Registry::new();
+        let metrics = Self {
+            requests: counters(&r, "yimen_http_requests_total", "Requests answered.", &["platform", "method", "code"])?,
+            request_duration: histograms(
+                &r,
+                "yimen_http_request_duration_seconds",
+                "Time from request to last byte of the answer.",
+                &["platform"],
+                &DURATION_BUCKETS,
+            )?,
+            phase_duration: histograms(
+                &r,
+                "yimen_http_request_phase_seconds",
+                "Time spent in one phase of a request.",
+                &["phase"],
+                &PHASE_BUCKETS,
+            )?,
+            inflight: gauge(&r, "yimen_http_inflight_requests", "Requests being worked on.")?,
+            refusals: counters(
+                &r,
+                "yimen_http_refusals_total",
+                "Requests the gateway itself refused or failed, by reason code.",
+                &["code"],
+            )?,
+            malformed: counter(&r, "yimen_http_malformed_total", "Requests that could not be read as HTTP.")?,
+            upstream_requests: counters(
+                &r,
+                "yimen_upstream_requests_total",
+                "Requests sent to platforms, by outcome.",
+                &["platform", "result"],
+            )?,
+            upstream_healthy: gauges(
+                &r,
+                "yimen_upstream_healthy",
+                "Whether an instance of a platform answers.",
+                &["platform", "address"],
+            )?,
+            session_lookups: counters(&r, "yimen_session_lookups_total", "Session look-ups, by result.", &["result"])?,
+            sessions_begun: counter(&r, "yimen_sessions_begun_total", "Sessions begun.")?,
+            sessions_ended: counters(
+                &r,
+                "yimen_sessions_ended_total",
+                "Sessions ended before their time, by reason.",
+                &["reason"],
+            )?,
+            store_duration: histograms(
+                &r,
+                "yimen_session_store_duration_seconds",
+                "Duration of session store calls.",
+                &["op"],
+                &PHASE_BUCKETS,
+            )?,
+            store_errors: counters(
+                &r,
+                "yimen_session_store_errors_total",
+                "Session store calls that failed.",
+                &["op", "kind"],
+            )?,
+            store_up: gauge(&r, "yimen_session_store_up", "Whether the session store answered last time.")?,
+            store_last_success: float(
+                &r,
+                "yimen_session_store_last_success_timestamp_seconds",
+                "When the session store last answered.",
+            )?,
+            notice_gaps: counter(
+                &r,
+                "yimen_session_notice_gaps_total",
+                "Times the session cache was dropped because notices may have been missed.",
+            )?,
+            sign_ins: counters(&r, "yimen_sign_ins_total", "Sign-in attempts, by result.", &["result"])?,
+            sign_outs: counter(&r, "yimen_sign_outs_total", "Sign-outs.")?,
+            assertions_signed: counter(&r, "yimen_assertions_signed_total", "Assertions signed.")?,
+            assertions_reused: counter(&r, "yimen_assertions_reused_total", "Assertions used again.")?,
+            signing_keys: gauges(&r, "yimen_signing_keys", "Assertion keys, by state.", &["state"])?,
+            table_revision: gauge(&r, "yimen_route_table_revision", "Revision of the route table in force.")?,
+            table_routes: gauges(&r, "yimen_route_table_routes", "Routes in force, by kind.", &["kind"])?,
+            table_build: float(
+                &r,
+                "yimen_route_table_build_duration_seconds",
+                "Time the last build of the route table took.",
+            )?,
+            platforms: gauges(&r, "yimen_platforms", "Platforms in the route table.", &["level", "state"])?,
+            filings_rejected: gauge(
+                &r,
+                "yimen_filings_rejected",
+                "Filings left out of the last load because of a mistake.",
+            )?,
+            region_fallbacks: counters(
+                &r,
+                "yimen_region_fallbacks_total",
+                "Requests answered by a higher level than asked for.",
+                &["from_level", "to_level"],
+            )?,
+            certificate_expiry: float(
+                &r,
+                "yimen_tls_certificate_expiry_timestamp_seconds",
+                "End of validity of the served certificate.",
+            )?,
+            log_lines_dropped: counter(
+                &r,
+                "yimen_access_log_lines_dropped_total",
+                "Access log lines dropped because the disk was too slow.",
+            )?,
+            panics: counter(&r, "yimen_panics_total", "Panics caught while a request was worked on.")?,
+            build_info: floats(&r, "yimen_build_info", "Version of the running binary, always 1.", &["version"])?,
+            registry: r,
+        };
+        metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
+        Ok(metrics)
+    }
+
+    /// The page in Prometheus text format 0.0.4, and its media type.
+    pub fn page(&self) -> Result<(String, Vec<u8>), Error> {
+        let encoder = TextEncoder::new();
+        let mut page = Vec::new();
+        encoder.encode(&self.registry.gather(), &mut page)?;
+        Ok((encoder.format_type().to_owned(), page))
+    }
+}
+
+fn registered<C: Collector + Clone + 'static>(registry: &Registry, made: Result<C, Error>) -> Result<C, Error> {
+    let collector = made?;
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}
+
+fn counter(r: &Registry, name: &str, help: &str) -> Result<IntCounter, Error> {
+    registered(r, IntCounter::new(name, help))
+}
+
+fn counters(r: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, Error> {
+    registered(r, IntCounterVec::new(Opts::new(name, help), labels))
+}
+
+fn gauge(r: &Registry, name: &str, help: &str) -> Result<IntGauge, Error> {
+    registered(r, IntGauge::new(name, help))
+}
+
+fn gauges(r: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, Error> {
+    registered(r, IntGaugeVec::new(Opts::new(name, help), labels))
+}
+
+fn float(r: &Registry, name: &str, help: &str) -> Result<Gauge, Error> {
+    registered(r, Gauge::new(name, help))
+}
+
+fn floats(r: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec, Error> {
+    registered(r, GaugeVec::new(Opts::new(name, help), labels))
+}
+
+fn histograms(r: &Registry, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> Result<HistogramVec, Error> {
+    registered(r, HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_registered_once() {
+        let metrics = Metrics::new().unwrap();
+        metrics.malformed.inc();
+        let (media_type, page) = metrics.page().unwrap();
+        assert!(media_type.starts_with("text/plain"));
+        assert!(String::from_utf8(page).unwrap().contains("yimen_http_malformed_total 1"));
+    }
+}
