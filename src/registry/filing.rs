@@ -1,0 +1,197 @@
+//! A filing as read: who a platform is, who approved it, and what of it is to be served.
+
+use std::sync::Arc;
+
+use jiff::civil::Date;
+
+use super::route;
+use super::words::{Address, Attribute, FilingState, Host, Line};
+use crate::domain::{DivisionCode, PlatformId, Uscc, Zone};
+use crate::routing::{Action, Division, DivisionKind, Divisions, Items, Platform, PlatformState, Route, Upstream};
+use crate::written::{Document, Fields, Mistakes};
+
+/// What filings are checked against.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// All divisions.
+    pub divisions: &'a Divisions,
+    /// All items.
+    pub items: &'a Items,
+    /// Hosts of the portal: lower case, without port.
+    pub portal_hosts: &'a [String],
+}
+
+/// A platform's request to be served (备案), DESIGN section 5.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filing {
+    /// The platform as it would be served; its state is decided by [`Filing::in_force`].
+    pub platform: Platform,
+    /// Who owns it.
+    pub owner: Uscc,
+    /// What it does.
+    pub function: Box<str>,
+    /// Whom it serves.
+    pub scope: Box<str>,
+    /// Who approved that it was built.
+    pub approving_body: Option<Box<str>>,
+    /// When that was.
+    pub approved_on: Option<Date>,
+    /// Where its money comes from.
+    pub funding: Box<str>,
+    /// Number of the filing.
+    pub filing_number: Option<Box<str>>,
+    /// Last day on which it is served.
+    pub valid_until: Option<Date>,
+    /// Whom to ask.
+    pub contact: Box<str>,
+    /// Where it stands on its way.
+    pub state: FilingState,
+    /// What people are told while it is suspended; may be empty.
+    pub notice: Box<str>,
+}
+
+impl Filing {
+    /// Reads a filing. Every mistake and warning is noted in `mistakes`; `None` when one of them is an error.
+    pub fn read(document: &Document, mistakes: &Mistakes, known: &Known<'_>) -> Option<Self> {
+        let root = document.fields(mistakes);
+        if !root.has("platform") {
+            root.mistake(
+                &root.spot("platform"),
+                "a table [platform]",
+                Some("begin the filing with [platform]".to_owned()),
+            );
+        }
+        // Each list is read to its end first: collecting into an `Option` would stop at the first mistake.
+        let upstreams: Vec<Option<Upstream>> = root.tables("upstream").into_iter().map(upstream).collect();
+        let fields = root.table("platform");
+        let trusted = fields.as_ref().is_some_and(|fields| fields.flag("trusted", false));
+        let division = fields.as_ref().and_then(|fields| division(fields, known));
+        let asked = route::Asked { known, division, trusted };
+        let routes: Vec<Option<Route>> =
+            root.tables("route").into_iter().map(|fields| route::read(fields, &asked)).collect();
+        if routes.is_empty() {
+            root.warning(
+                &root.spot("route"),
+                "a route to serve",
+                Some("add [[route]] with `items` or `path`".to_owned()),
+            );
+        }
+        if routes.iter().flatten().any(|route| route.action == Action::Proxy) && !root.has("upstream") {
+            let hint = "add [[upstream]] with `address = \"host:port\"`".to_owned();
+            root.mistake(&root.spot("upstream"), "an instance to forward to", Some(hint));
+        }
+        let filing = fields.and_then(|fields| {
+            platform(fields, division, trusted, upstreams.into_iter().collect(), routes.into_iter().collect())
+        });
+        root.finish();
+        filing.filter(|_| mistakes.errors() == 0)
+    }
+
+    /// The platform to serve `today`, or to answer for while it is suspended, expired or retired; `None` for drafts
+    /// and what waits for review.
+    pub fn in_force(self, today: Date) -> Option<Platform> {
+        let expired = self.valid_until.is_some_and(|last| last < today);
+        let state = match self.state {
+            FilingState::Draft | FilingState::Submitted => return None,
+            FilingState::Retired => PlatformState::Retired,
+            FilingState::Suspended => PlatformState::Suspended { notice: self.notice },
+            FilingState::Approved if expired => PlatformState::Expired,
+            FilingState::Approved => PlatformState::Active,
+        };
+        Some(Platform { state, ..self.platform })
+    }
+}
+
+fn platform(
+    fields: Fields<'_>,
+    division: Option<&Division>,
+    trusted: bool,
+    upstreams: Option<Box<[Upstream]>>,
+    routes: Option<Arc<[Route]>>,
+) -> Option<Filing> {
+    let line = |key, expected: &str| fields.required::<Line>(key, expected).map(|line| line.0);
+    let id = fields.required::<PlatformId>("id", "the platform's name in addresses and tokens");
+    let (name, name_en) = (line("name", "its name in Chinese"), line("name_en", "its name in English"));
+    let owner = fields.required::<Uscc>("owner", "the owner's unified social credit code");
+    let (function, scope) = (line("function", "what it does"), line("scope", "whom it serves"));
+    let (funding, contact) = (line("funding", "where its money comes from"), line("contact", "whom to ask"));
+    let state = fields.required::<FilingState>("state", "draft, submitted, approved, suspended or retired");
+    let later = |key, expected: &str| fields.parsed::<Line>(key, expected).map(|line| line.0);
+    let approving_body = later("approving_body", "who approved it");
+    let filing_number = later("filing_number", "the number of the filing");
+    let approved_on = fields.parsed::<Date>("approved_on", "the day of approval, such as \"2026-03-01\"");
+    let valid_until = fields.parsed::<Date>("valid_until", "the last day of validity, such as \"2027-02-28\"");
+    for key in ["approving_body", "approved_on", "filing_number", "valid_until"] {
+        if state.is_some_and(FilingState::was_approved) && !fields.has(key) {
+            let hint = format!("write `{key} = \"…\"`, or `state = \"draft\"` until it is known");
+            fields.mistake(&fields.spot(key), "a value, as the filing has been approved", Some(hint));
+        }
+    }
+    if let (Some(from), Some(until)) = (approved_on, valid_until)
+        && until < from
+    {
+        fields.mistake(&fields.spot("valid_until"), format!("a day after {from}, the day of approval"), None);
+    }
+    let notice = later("notice", "what people are told while it is suspended").unwrap_or_default();
+    let zones: Box<[Zone]> =
+        fields.list::<Zone>("zones", "internet or extranet").into_iter().map(|(zone, _)| zone).collect();
+    let zones = if fields.has("zones") { zones } else { [Zone::Internet].into() };
+    let attributes = fields.list::<Attribute>("attributes", "names of attributes of a person");
+    let attributes = attributes.into_iter().map(|(attribute, _)| attribute.0).collect();
+    fields.finish();
+    let division = division?;
+    Some(Filing {
+        platform: Platform {
+            id: id?,
+            name: name?,
+            name_en: name_en?,
+            division: division.code,
+            level: division.level,
+            state: PlatformState::Active,
+            trusted,
+            upstreams: upstreams?,
+            attributes,
+            zones,
+            routes: routes?,
+        },
+        owner: owner?,
+        function: function?,
+        scope: scope?,
+        approving_body,
+        approved_on,
+        funding: funding?,
+        filing_number,
+        valid_until,
+        contact: contact?,
+        state: state?,
+        notice,
+    })
+}
+
+fn division<'a>(fields: &Fields<'_>, known: &Known<'a>) -> Option<&'a Division> {
+    let code =
+        fields.required::<DivisionCode>("division", "the code of the division whose government answers for it")?;
+    let found = known.divisions.find(code).filter(|division| division.kind != DivisionKind::Placeholder);
+    if found.is_none() {
+        fields.mistake(&fields.spot("division"), "a division that exists", Some(division_hint(known, code)));
+    }
+    found
+}
+
+/// What to write in place of a division that is unknown or only groups others.
+pub(super) fn division_hint(known: &Known<'_>, code: DivisionCode) -> String {
+    match known.divisions.trail(code).last().or(known.divisions.nearest_known(code).as_ref()) {
+        Some(near) if near.code != code => format!("the nearest above it is {} {}", near.code, near.name),
+        _ => "look it up in divisions.csv".to_owned(),
+    }
+}
+
+fn upstream(fields: Fields<'_>) -> Option<Upstream> {
+    let address = fields.required::<Address>("address", "where an instance listens, as host:port");
+    let weight = u16::try_from(fields.number("weight", 1, 1..=100)).unwrap_or(1);
+    let (tls, http2) = (fields.flag("tls", false), fields.flag("http2", false));
+    let server_name = fields.parsed::<Host>("server_name", "the name in its certificate");
+    fields.finish();
+    let Address { whole, host } = address?;
+    Some(Upstream { address: whole, weight, tls, server_name: server_name.map_or(host, |name| name.0), http2 })
+}

@@ -1,0 +1,24 @@
+//! Filings: what platforms ask to be served, read, checked and compiled into a route table.
+//! Shape: `platforms/*.toml` ── `Filing::read` ──▶ `Filing` ── `in_force` ──▶ `routing::Platform` ── compile ──▶ table.
+//! One reader for what `yimen check`, a start and later the management API take; it tells every mistake of a filing at once.
+//! Cost:  about 40 µs a filing, most of it TOML. Fails: a bad filing is left out and named, the others load; data files that
+//! are missing or do not read are a `RegistryError`, because without divisions nothing can be routed.
+//! Knows: `routing`, `written`, `domain`. It never sees a request.
+
+mod error;
+mod filing;
+mod load;
+#[cfg(test)]
+mod oracle;
+mod own;
+mod route;
+pub mod sample;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub use error::RegistryError;
+pub use filing::{Filing, Known};
+pub use load::{Loaded, load};
+pub use own::own_platform;
+pub use words::FilingState;

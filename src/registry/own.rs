@@ -1,0 +1,55 @@
+//! The gateway's own pages, as a platform of the same table: no address is a special case in front of it.
+
+use crate::domain::{DivisionCode, Level, Zone};
+use crate::routing::{Access, Action, Matches, MethodSet, PathKind, Platform, PlatformState, Route};
+
+const READ: &[&str] = &["GET"];
+const FORM: &[&str] = &["GET", "POST"];
+const SEND: &[&str] = &["POST"];
+
+/// Path, how it is compared, whom it lets in, what it takes.
+const PAGES: [(&str, PathKind, Access, &[&str]); 8] = [
+    ("/", PathKind::Exact, Access::Optional, READ),
+    ("/search", PathKind::Exact, Access::Optional, READ),
+    ("/region", PathKind::Exact, Access::Optional, FORM),
+    ("/sign-in", PathKind::Exact, Access::Optional, FORM),
+    ("/sign-out", PathKind::Exact, Access::Optional, FORM), // signing out twice is no error, so no session is required
+    ("/account", PathKind::Exact, Access::Required, READ),
+    ("/account/sessions/end", PathKind::Exact, Access::Required, SEND),
+    ("/.well-known/jwks.json", PathKind::Exact, Access::Open, READ),
+];
+
+const BODY_BYTES_MAX: u64 = 64 << 10; // the longest form is sign-in: login, password, token, way back
+
+/// The gateway as a platform: id `yimen`, nation level, its pages on the portal's hosts. `None` only if `yimen` were no
+/// good id, which a test rules out.
+pub fn own_platform() -> Option<Platform> {
+    let route = |(path, kind, access, methods): (&str, PathKind, Access, &[&str])| Route {
+        name: path.into(),
+        access,
+        methods: methods.iter().fold(MethodSet::none(), |set, method| set.and(method).unwrap_or(set)),
+        body_bytes_max: BODY_BYTES_MAX,
+        ..Route::new(Matches::Path { host: None, path: path.into(), kind }, Action::Gateway)
+    };
+    Some(Platform {
+        id: "yimen".parse().ok()?,
+        name: "一门".into(),
+        name_en: "Yimen".into(),
+        division: DivisionCode::NATION,
+        level: Level::Nation,
+        state: PlatformState::Active,
+        trusted: true,
+        upstreams: Box::default(),
+        attributes: Box::default(),
+        zones: [Zone::Internet, Zone::Extranet].into(),
+        routes: PAGES.into_iter().map(route).collect(),
+    })
+}
+
+/// Whether a path on the portal's hosts is kept for the gateway: the root, service addresses, its own pages and all
+/// below their first segment.
+pub(super) fn is_reserved(path: &str) -> bool {
+    let first = |path: &str| path.split('/').nth(1).unwrap_or_default().to_owned();
+    let own = first(path);
+    own == "s" || PAGES.iter().any(|(page, ..)| first(page) == own)
+}

@@ -1,0 +1,76 @@
+//! A platform as the table serves it.
+
+use std::sync::Arc;
+
+use super::policy::Route;
+use crate::domain::{DivisionCode, Level, PlatformId, Zone};
+
+/// A back-end system with what of it is reachable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Platform {
+    /// Its name in every table, header, metric and token.
+    pub id: PlatformId,
+    /// Its name for people, in Chinese.
+    pub name: Box<str>,
+    /// Its name for people, in English.
+    pub name_en: Box<str>,
+    /// The division whose government answers for it.
+    pub division: DivisionCode,
+    /// The level of that division.
+    pub level: Level,
+    /// Whether it is served.
+    pub state: PlatformState,
+    /// Whether it may stand on the portal's own origin: its scripts could act as the person on every platform there.
+    pub trusted: bool,
+    /// Its instances.
+    pub upstreams: Box<[Upstream]>,
+    /// The attributes of a person that it was granted.
+    pub attributes: Box<[Box<str>]>,
+    /// Networks from which it may be reached.
+    pub zones: Box<[Zone]>,
+    /// What of it is reachable, and under which policy.
+    pub routes: Arc<[Route]>,
+}
+
+/// Whether a platform is served. Drafts and submitted filings never come into the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PlatformState {
+    /// Approved and not expired.
+    Active,
+    /// Taken off for a while: 503 with the notice.
+    Suspended {
+        /// Why and how long, for people.
+        notice: Box<str>,
+    },
+    /// The filing ran out: 503 until it is renewed.
+    Expired,
+    /// Gone for good: 410.
+    Retired,
+}
+
+impl PlatformState {
+    /// The word of the metric `yimen_platforms` and of `probe`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended { .. } => "suspended",
+            Self::Expired => "expired",
+            Self::Retired => "retired",
+        }
+    }
+}
+
+/// One instance of a platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// `host:port`; an IPv6 address stands in brackets.
+    pub address: Box<str>,
+    /// Share of the requests, 1 to 100.
+    pub weight: u16,
+    /// Whether to speak TLS to it, its certificate verified.
+    pub tls: bool,
+    /// The name its certificate must bear; the host of the address unless filed otherwise.
+    pub server_name: Box<str>,
+    /// Whether to speak HTTP/2 to it.
+    pub http2: bool,
+}
