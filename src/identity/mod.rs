@@ -1,0 +1,28 @@
+//! Finds out who somebody is, and tells platforms so: built-in accounts, the keys that sign, the assertion.
+//! Shape: login and password ── `Accounts::verify` ──▶ `Account`; session and platform ── `Assertions::header_for` ──▶ a
+//! header value; `Keys` holds what signs and publishes what verifies; `verify` is what a platform does with the header.
+//! Cost:  a password check is some 20 ms on threads of their own, so that it never delays a request; an assertion in steady
+//! state is one cache read, a new one is one ES256 signature (some 20 µs).
+//! Fails: `SignInError` for people, `IdentityError` for operators, `VerifyError` for platforms. A store that did not answer
+//! is never "wrong password". Unknown, disabled and mistyped are one answer that costs the same.
+//! Knows: store, metrics. Not sessions: who disables an account or changes its password ends its sessions there.
+
+mod account;
+mod accounts;
+mod assertion;
+mod error;
+mod key;
+mod keys;
+mod pairwise;
+mod password;
+mod pool;
+mod secret;
+mod verify;
+
+pub use account::{Account, Login, NewAccount};
+pub use accounts::Accounts;
+pub use assertion::{AssertionClaims, AssertionRequest, Assertions, TOKEN_TYPE};
+pub use error::{IdentityError, SignInError};
+pub use keys::Keys;
+pub use password::Password;
+pub use verify::{AssertionProfile, KeySet, VerifyError, verify};

@@ -1,0 +1,130 @@
+//! The person's own sessions: where they are signed in, and ending that (ASVS 5.0, 7.5.2). A session is named by a keyed hash of
+//! its key, and only a session of the same person is ever ended by it.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::body::Body;
+use axum::extract::Form;
+use axum::extract::rejection::FormRejection;
+use axum::{Extension, response};
+use http::StatusCode;
+use serde::Deserialize;
+
+use super::call::Call;
+use super::failure::WayOn;
+use super::frame::{self, Frame, rendered};
+use super::return_to::ReturnTo;
+use super::{answer, when};
+use crate::domain::Assurance;
+use crate::session::{Live, SessionError, SessionSummary, cookie};
+
+const PATH: &str = "/account";
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Wish {
+    csrf: String,
+    session: String,
+    others: String,
+}
+
+struct Entry {
+    handle: String,
+    device: String,
+    network: String,
+    begun: String,
+    seen: String,
+    own: bool,
+}
+
+#[derive(Template)]
+#[template(path = "account/page.html", config = "src/portal/askama.toml")]
+struct Page {
+    frame: Frame,
+    name: String,
+    assurance: Assurance,
+    since: String,
+    entries: Vec<Entry>,
+    token: String,
+}
+
+/// `GET /account`.
+pub(super) async fn show(Extension(call): Extension<Arc<Call>>) -> response::Response<Body> {
+    let Some(live) = call.visitor.session.clone() else { return sign_in(&call) };
+    let sessions = match own_sessions(&call, &live).await {
+        Ok(sessions) => sessions,
+        Err(error) => return call.store_away(&error),
+    };
+    let language = call.visitor.language;
+    let page = Page {
+        frame: call.frame(language.pick("我的账户", "My account")),
+        name: live.session.name.clone(),
+        assurance: live.session.assurance,
+        since: when::beijing(live.session.authenticated_at),
+        entries: sessions.into_iter().map(|session| entry(&call, &live, session)).collect(),
+        token: call.rooms.forms.session_token(&live.key),
+    };
+    frame::answer(StatusCode::OK, language, rendered(&page))
+}
+
+/// `POST /account/sessions/end`: one session by its handle, or all others.
+pub(super) async fn end(
+    Extension(call): Extension<Arc<Call>>,
+    wish: Result<Form<Wish>, FormRejection>,
+) -> response::Response<Body> {
+    let Some(live) = call.visitor.session.clone() else { return sign_in(&call) };
+    let wish = wish.map(|Form(wish)| wish).unwrap_or_default();
+    if !call.from_here || !call.rooms.forms.accepts_for(&wish.csrf, &live.key) {
+        return call.failure(StatusCode::FORBIDDEN, "forged-form", WayOn::Home);
+    }
+    match carry_out(&call, &live, &wish).await {
+        Ok(true) => answer::with_cookie(answer::see_other(&ReturnTo::parse("/sign-out")), &cookie::clear()),
+        Ok(false) => answer::see_other(&ReturnTo::parse(PATH)),
+        Err(error) => call.store_away(&error),
+    }
+}
+
+/// Whether the person's own session ended by it. A handle that fits nothing is a session that has ended already.
+async fn carry_out(call: &Call, live: &Live, wish: &Wish) -> Result<bool, SessionError> {
+    let sessions = &call.rooms.sessions;
+    if wish.others == "yes" {
+        sessions.end_all(&live.session.subject, Some(&live.key)).await?;
+        return Ok(false);
+    }
+    let wanted = |session: &SessionSummary| call.rooms.forms.handle(&session.key) == wish.session;
+    match own_sessions(call, live).await?.into_iter().find(wanted) {
+        Some(session) => {
+            sessions.end(&session.key).await?;
+            Ok(session.key == live.key)
+        }
+        None => Ok(false),
+    }
+}
+
+/// The person's sessions, the latest used first. Sessions at one platform end with the one they belong to and are not shown.
+async fn own_sessions(call: &Call, live: &Live) -> Result<Vec<SessionSummary>, SessionError> {
+    let mut sessions = call.rooms.sessions.of_subject(&live.session.subject, call.now).await?;
+    sessions.retain(|session| session.session.parent.is_none());
+    sessions.sort_by_key(|session| std::cmp::Reverse(session.last_seen));
+    Ok(sessions)
+}
+
+fn entry(call: &Call, live: &Live, summary: SessionSummary) -> Entry {
+    Entry {
+        handle: call.rooms.forms.handle(&summary.key),
+        device: summary.session.device,
+        network: summary.session.network,
+        begun: when::beijing(summary.session.created_at),
+        seen: when::beijing(summary.last_seen),
+        own: summary.key == live.key,
+    }
+}
+
+/// The gateway lets only signed-in people in here; should it not, nobody sees anything.
+fn sign_in(call: &Call) -> response::Response<Body> {
+    if call.visitor.cookie_present {
+        return call.failure(StatusCode::UNAUTHORIZED, "sign-in-needed", WayOn::SignIn(PATH.to_owned()));
+    }
+    answer::see_other(&ReturnTo::parse("/sign-in?return_to=/account"))
+}

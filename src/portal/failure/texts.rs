@@ -1,0 +1,277 @@
+//! The words for every reason code, in one table: a title, and a sentence with the next step.
+
+pub(super) struct Text {
+    code: &'static str,
+    pub(super) title_zh: &'static str,
+    pub(super) sentence_zh: &'static str,
+    pub(super) title_en: &'static str,
+    pub(super) sentence_en: &'static str,
+}
+
+/// The words for a code; those of `internal` for one that is not here.
+pub(super) fn text(code: &str) -> &'static Text {
+    TEXTS.iter().find(|text| text.code == code).unwrap_or(&INTERNAL)
+}
+
+const INTERNAL: Text = Text {
+    code: "internal",
+    title_zh: "系统出现故障",
+    sentence_zh: "您的操作没有完成，问题出在我们这里。请稍后重试；仍不成功时，请联系客服并提供下方编号。",
+    title_en: "Something went wrong here",
+    sentence_en: "Your request was not completed, and the fault is ours. Try again in a moment; if it happens again, tell the help desk the number below.",
+};
+
+const TEXTS: [Text; 34] = [
+    Text {
+        code: "bad-host",
+        title_zh: "网址不正确",
+        sentence_zh: "请求中的网站名称无法识别。请检查网址，或从首页重新进入。",
+        title_en: "This address cannot be read",
+        sentence_en: "The site name in the request cannot be read. Check the address, or start from the home page.",
+    },
+    Text {
+        code: "unknown-host",
+        title_zh: "这里没有这个网站",
+        sentence_zh: "您访问的网站不由本系统提供。请检查网址后重试。",
+        title_en: "There is no such site here",
+        sentence_en: "This gateway does not serve the site you asked for. Check the address and try again.",
+    },
+    Text {
+        code: "bad-path",
+        title_zh: "网址格式不正确",
+        sentence_zh: "网址中含有不允许的字符或写法。请检查网址，或从首页重新进入。",
+        title_en: "This address is malformed",
+        sentence_en: "The address contains characters or forms that are not allowed. Check it, or start from the home page.",
+    },
+    Text {
+        code: "url-too-long",
+        title_zh: "网址过长",
+        sentence_zh: "网址超过了允许的长度。请从首页重新进入，缩短填写的内容后重试。",
+        title_en: "This address is too long",
+        sentence_en: "The address is longer than allowed. Start from the home page and enter less text.",
+    },
+    Text {
+        code: "headers-too-large",
+        title_zh: "请求头过大",
+        sentence_zh: "浏览器发送的信息过多，通常是 Cookie 太多。请清除本网站的 Cookie 后重试。",
+        title_en: "The request headers are too large",
+        sentence_en: "The browser sent too much, most often too many cookies. Clear this site's cookies and try again.",
+    },
+    Text {
+        code: "bad-length",
+        title_zh: "请求长度不正确",
+        sentence_zh: "请求声明的长度与内容不符，为安全起见未予处理。请重新提交。",
+        title_en: "The request has a wrong length",
+        sentence_en: "The stated length does not fit the content, so the request was not processed. Send it again.",
+    },
+    Text {
+        code: "bad-request",
+        title_zh: "请求无法识别",
+        sentence_zh: "系统无法读懂这个请求。请返回上一页重新操作，或从首页重新进入。",
+        title_en: "The request cannot be read",
+        sentence_en: "The gateway could not make sense of the request. Go back and try again, or start from the home page.",
+    },
+    Text {
+        code: "bad-cookie",
+        title_zh: "登录信息无法识别",
+        sentence_zh: "浏览器保存的登录信息已损坏或重复。请清除本网站的 Cookie 后重新登录。",
+        title_en: "The sign-in cookie cannot be read",
+        sentence_en: "The sign-in cookie in your browser is damaged or doubled. Clear this site's cookies and sign in again.",
+    },
+    Text {
+        code: "method-not-allowed",
+        title_zh: "不支持此操作方式",
+        sentence_zh: "这个网址不能用这种方式访问。请返回上一页，通过页面上的按钮或链接操作。",
+        title_en: "This method is not allowed here",
+        sentence_en: "This address does not take that kind of request. Go back and use the buttons and links of the page.",
+    },
+    Text {
+        code: "body-too-large",
+        title_zh: "提交的内容过大",
+        sentence_zh: "提交的内容超过了此事项允许的大小。请压缩或拆分文件后重试。",
+        title_en: "What you sent is too large",
+        sentence_en: "It is larger than this service takes. Make the files smaller or split them, and try again.",
+    },
+    Text {
+        code: "body-timeout",
+        title_zh: "提交超时",
+        sentence_zh: "内容没有在规定时间内传完。请检查网络后重新提交。",
+        title_en: "Sending took too long",
+        sentence_en: "Your data did not arrive in time. Check your connection and send it again.",
+    },
+    Text {
+        code: "upgrade-not-allowed",
+        title_zh: "不支持此连接方式",
+        sentence_zh: "这个网址不支持所要求的连接方式。请从首页重新进入。",
+        title_en: "This kind of connection is not offered",
+        sentence_en: "This address does not offer the kind of connection that was asked for. Start from the home page.",
+    },
+    Text {
+        code: "no-route",
+        title_zh: "页面不存在",
+        sentence_zh: "没有找到这个网址。请检查是否输错，或在首页搜索要办理的事项。",
+        title_en: "Page not found",
+        sentence_en: "Nothing has this address. Check it for typing mistakes, or search for the service on the home page.",
+    },
+    Text {
+        code: "unknown-division",
+        title_zh: "没有这个地区",
+        sentence_zh: "网址中的地区代码不存在，行政区划可能已调整。请重新选择地区。",
+        title_en: "There is no such region",
+        sentence_en: "The region code in the address does not exist; regions change over time. Choose your region again.",
+    },
+    Text {
+        code: "unknown-item",
+        title_zh: "没有这个事项",
+        sentence_zh: "网址中的事项代码不存在。请在首页搜索要办理的事项。",
+        title_en: "There is no such service",
+        sentence_en: "The service code in the address does not exist. Search for the service on the home page.",
+    },
+    Text {
+        code: "not-handled",
+        title_zh: "此事项暂不能在该地区网上办理",
+        sentence_zh: "该地区及其上级目前都没有开通此事项的网上办理。您可以换一个地区，或到当地政务服务大厅办理。",
+        title_en: "This service is not online in that region",
+        sentence_en: "Neither the region nor any level above it offers this service online yet. Choose another region, or visit the local service hall.",
+    },
+    Text {
+        code: "gone",
+        title_zh: "服务已停止",
+        sentence_zh: "这项网上服务已由主管部门停办。请在首页搜索替代的事项。",
+        title_en: "This service has been withdrawn",
+        sentence_en: "The responsible department has withdrawn this online service. Search the home page for what replaces it.",
+    },
+    Text {
+        code: "maintenance",
+        title_zh: "系统维护中",
+        sentence_zh: "此服务正在进行计划内维护，期间无法办理。请稍后再来。",
+        title_en: "Down for maintenance",
+        sentence_en: "This service is down for planned maintenance. Come back a little later.",
+    },
+    Text {
+        code: "suspended",
+        title_zh: "服务已暂停",
+        sentence_zh: "此服务已被管理部门暂停。请过些时候再来，或到当地政务服务大厅办理。",
+        title_en: "This service is suspended",
+        sentence_en: "The supervising department has suspended this service. Come back later, or visit the local service hall.",
+    },
+    Text {
+        code: "expired",
+        title_zh: "服务备案已到期",
+        sentence_zh: "此服务的备案已到期，续期前不能办理。请过些时候再来，或到当地政务服务大厅办理。",
+        title_en: "This service's filing has expired",
+        sentence_en: "The filing of this service has run out and must be renewed first. Come back later, or visit the local service hall.",
+    },
+    Text {
+        code: "sign-in-needed",
+        title_zh: "请先登录",
+        sentence_zh: "办理此事项需要登录。登录后会回到当前页面。",
+        title_en: "Please sign in",
+        sentence_en: "This service needs you to be signed in. You will come back to this page afterwards.",
+    },
+    Text {
+        code: "sign-in-again",
+        title_zh: "请重新登录",
+        sentence_zh: "为保护您的信息，此操作要求刚刚登录过。重新登录后会回到当前页面。",
+        title_en: "Please sign in again",
+        sentence_en: "To protect you, this step needs a recent sign-in. You will come back to this page afterwards.",
+    },
+    Text {
+        code: "assurance-too-low",
+        title_zh: "需要更高的身份核验等级",
+        sentence_zh: "您当前账户的身份核验等级不足以办理此事项。请用等级更高的账户登录，或到当地政务服务大厅核验身份。",
+        title_en: "Your identity needs to be better assured",
+        sentence_en: "This service needs a higher level of identity assurance than your account has. Sign in with a better assured account, or have your identity checked at a service hall.",
+    },
+    Text {
+        code: "wrong-subject",
+        title_zh: "此事项不适用于当前身份",
+        sentence_zh: "此事项只对另一类办事对象（个人或法人）开放。请换用相应的账户登录后办理。",
+        title_en: "This service is for others",
+        sentence_en: "This service is open to another kind of subject (person or organisation). Sign in with an account of that kind.",
+    },
+    Text {
+        code: "forged-form",
+        title_zh: "为安全起见，未执行此操作",
+        sentence_zh: "这个请求不像是由本网站的页面发出的，或页面已失效。请返回并在打开的新页面上重新操作。",
+        title_en: "Not done, for your safety",
+        sentence_en: "The request does not seem to come from a page of this site, or the page is out of date. Go back, open the page anew and try again.",
+    },
+    Text {
+        code: "too-early",
+        title_zh: "请求发送过早",
+        sentence_zh: "连接尚未完全建立，为安全起见没有处理。请重试。",
+        title_en: "Sent too early",
+        sentence_en: "The connection was not fully established, so the request was not processed. Try again.",
+    },
+    Text {
+        code: "session-store-away",
+        title_zh: "暂时无法确认登录状态",
+        sentence_zh: "系统正在恢复，您的登录仍然保留，不需要重新登录。请稍后重试。",
+        title_en: "We cannot check your sign-in right now",
+        sentence_en: "The system is recovering. You stay signed in and need not sign in again; try again in a moment.",
+    },
+    Text {
+        code: "no-instance",
+        title_zh: "办理平台暂时不可用",
+        sentence_zh: "负责此事项的平台暂时没有响应，您的登录不受影响。请稍后重试。",
+        title_en: "The service is not available right now",
+        sentence_en: "The platform in charge is not answering for the moment. You stay signed in; try again shortly.",
+    },
+    Text {
+        code: "connect-failed",
+        title_zh: "无法连接办理平台",
+        sentence_zh: "暂时连接不上负责此事项的平台，您的登录不受影响。请稍后重试。",
+        title_en: "The service cannot be reached",
+        sentence_en: "The platform in charge cannot be reached for the moment. You stay signed in; try again shortly.",
+    },
+    Text {
+        code: "platform-timeout",
+        title_zh: "办理平台响应超时",
+        sentence_zh: "负责此事项的平台没有及时答复。如果您刚提交了内容，请先查看是否已提交成功，再决定是否重新提交。",
+        title_en: "The service took too long",
+        sentence_en: "The platform in charge did not answer in time. If you were sending something, check first whether it arrived before sending it again.",
+    },
+    Text {
+        code: "platform-reset",
+        title_zh: "办理平台中断了连接",
+        sentence_zh: "负责此事项的平台中途断开。如果您刚提交了内容，请先查看是否已提交成功，再决定是否重新提交。",
+        title_en: "The service broke off",
+        sentence_en: "The platform in charge broke off the connection. If you were sending something, check first whether it arrived before sending it again.",
+    },
+    Text {
+        code: "platform-garbled",
+        title_zh: "办理平台的答复有误",
+        sentence_zh: "负责此事项的平台给出了无法识别的答复。请稍后重试；仍不成功时，请联系客服并提供下方编号。",
+        title_en: "The service gave an unreadable answer",
+        sentence_en: "The platform in charge gave an answer that cannot be read. Try again shortly; if it happens again, tell the help desk the number below.",
+    },
+    Text {
+        code: "overloaded",
+        title_zh: "访问人数较多",
+        sentence_zh: "现在访问的人较多，请稍等片刻再试。您的登录不受影响。",
+        title_en: "Many people are here right now",
+        sentence_en: "The gateway is very busy. Wait a moment and try again; you stay signed in.",
+    },
+    INTERNAL,
+];
+
+#[cfg(test)]
+pub(super) fn codes() -> impl Iterator<Item = &'static str> {
+    TEXTS.iter().map(|text| text.code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_stands_there_once_with_words_of_its_own() {
+        for text in &TEXTS {
+            assert_eq!(codes().filter(|code| *code == text.code).count(), 1, "{}", text.code);
+            assert!(text.sentence_zh.ends_with('。') && text.sentence_en.ends_with('.'), "{}", text.code);
+            let same_title = |other: &&Text| other.title_en == text.title_en || other.title_zh == text.title_zh;
+            assert_eq!(TEXTS.iter().filter(same_title).count(), 1, "{} shares a title", text.code);
+        }
+    }
+}
