@@ -1,0 +1,141 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::demo::{DemoOptions, SamplePlatformOptions};
+
+/// Yimen (一门): the single-window gateway of an online government service.
+#[derive(Debug, Parser)]
+#[command(name = "yimen", version, about, max_term_width = 100)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the gateway.
+    Serve {
+        /// Settings (see deploy/yimen.toml).
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Run the gateway with three sample platforms and nothing to install.
+    Demo(DemoOptions),
+    /// Report every mistake in settings, certificate and filings.
+    Check {
+        /// Settings to check, with the certificate and filings they name.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Exit with 2 when there are only warnings.
+        #[arg(long)]
+        strict: bool,
+        /// How to report.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// Explain which platform answers an address, which lost, and why.
+    Probe {
+        /// HTTP method, such as GET.
+        method: String,
+        /// Address, such as <https://127.0.0.1:8443/s/330106/002099001000/>.
+        url: String,
+        /// Settings that name hosts and filings.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Folder of divisions, items and filings, when no settings are given.
+        #[arg(long, value_name = "DIR", default_value = "routes")]
+        routes: PathBuf,
+    },
+    /// Manage built-in accounts.
+    Account {
+        /// Settings that name the store.
+        #[arg(long, value_name = "FILE", global = true, default_value = "/etc/yimen/yimen.toml")]
+        config: PathBuf,
+        #[command(subcommand)]
+        command: AccountCommand,
+    },
+    /// Manage the keys that sign assertions.
+    Key {
+        /// Settings that name the folder of keys.
+        #[arg(long, value_name = "FILE", global = true, default_value = "/etc/yimen/yimen.toml")]
+        config: PathBuf,
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
+    /// Write a generated register: realistic filings for load tests.
+    SampleRegister {
+        /// How many routes (a route is one item in one division).
+        #[arg(long, value_name = "N")]
+        routes: usize,
+        /// Folder with divisions and items to make them from.
+        #[arg(long, value_name = "DIR", default_value = "routes")]
+        from: PathBuf,
+        /// Folder to write to; it can be used as a routes folder.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Run stand-ins for back-end platforms.
+    SamplePlatform(SamplePlatformOptions),
+}
+
+/// How `check` reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A line a mistake.
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AccountCommand {
+    /// Add an account; the password comes from stdin or a file.
+    Add(Add),
+    /// Let an account sign in no more.
+    Disable {
+        /// Login name.
+        login: String,
+    },
+    /// Let a disabled account sign in again.
+    Enable {
+        /// Login name.
+        login: String,
+    },
+    /// Set a new password, from stdin or a file.
+    Password {
+        /// Login name.
+        login: String,
+        /// File with the password; stdin when absent.
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
+    /// List all accounts.
+    List,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Add {
+    /// Login name.
+    pub(crate) login: String,
+    /// Name to greet with; the login name when absent.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Assurance: L1, L2, L3 or L4.
+    #[arg(long, default_value = "L1")]
+    pub(crate) assurance: String,
+    /// Kind of subject: natural, legal or agent.
+    #[arg(long, default_value = "natural")]
+    pub(crate) kind: String,
+    /// File with the password; stdin when absent.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Make the next key; it is published at once and signs after `identity.key_lead_minutes`.
+    Rotate,
+}

@@ -1,0 +1,73 @@
+//! `yimen check`: every mistake of settings, certificate and filings at once.
+
+use std::fs;
+use std::path::Path;
+
+use super::Outcome;
+use super::arguments::Format;
+use crate::config::{self, Config, served};
+use crate::domain::Timestamp;
+use crate::registry;
+use crate::written::{Mistake, Severity};
+
+pub(crate) fn check(path: &Path, strict: bool, format: Format) -> Outcome {
+    let name = path.display().to_string();
+    let mistakes = match fs::read_to_string(path) {
+        Ok(text) => all(&name, text, path.parent().unwrap_or(Path::new("."))),
+        Err(cause) => vec![fault(&name, "(file)", &cause.to_string(), "a readable file with settings")],
+    };
+    let errors = mistakes.iter().filter(|mistake| mistake.severity == Severity::Error).count();
+    let warnings = mistakes.len() - errors;
+    let status = match (errors, warnings) {
+        (0, 0) => 0,
+        (0, _) if strict => 2,
+        (0, _) => 0,
+        _ => 1,
+    };
+    let text = match format {
+        Format::Json => json(&mistakes, errors, warnings),
+        Format::Text => {
+            let lines: String = mistakes.iter().map(|mistake| format!("{mistake}\n")).collect();
+            format!("{lines}{errors} errors, {warnings} warnings\n")
+        }
+    };
+    Outcome { text, complaint: String::new(), status }
+}
+
+fn json(mistakes: &[Mistake], errors: usize, warnings: usize) -> String {
+    let report = serde_json::json!({ "errors": errors, "warnings": warnings, "mistakes": mistakes });
+    format!("{report:#}\n")
+}
+
+fn all(name: &str, text: String, folder: &Path) -> Vec<Mistake> {
+    let (config, mut mistakes) = config::read(name, text, folder);
+    if let Some(config) = config {
+        mistakes.extend(certificate(name, &config));
+        match registry::load(&config.routes_directory, &config.public.hosts, Timestamp::now()) {
+            Ok(loaded) => mistakes.extend(loaded.mistakes),
+            Err(cause) => {
+                mistakes.push(fault(name, "routes.directory", &cause.to_string(), "divisions, items and filings"));
+            }
+        }
+    }
+    mistakes
+}
+
+fn certificate(name: &str, config: &Config) -> Option<Mistake> {
+    let files = config.public.tls.as_ref()?;
+    let cause = served(files, Timestamp::now()).err()?;
+    Some(fault(name, "public.certificate", &cause.to_string(), "a certificate valid today, and its key"))
+}
+
+fn fault(file: &str, key: &str, got: &str, expected: &str) -> Mistake {
+    Mistake {
+        file: file.into(),
+        line: 1,
+        column: 1,
+        key: key.to_owned(),
+        got: got.to_owned(),
+        expected: expected.to_owned(),
+        hint: None,
+        severity: Severity::Error,
+    }
+}

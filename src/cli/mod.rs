@@ -1,0 +1,98 @@
+//! The commands: what `yimen` does when a person types it. Each returns what to print and the exit status; `main.rs` prints.
+//! Exit status: 0 done · 1 `check` found mistakes · 2 only warnings, with `--strict` · 64 usage · 70 it failed while running ·
+//! 78 it did not start (sysexits.h: EX_USAGE, EX_SOFTWARE, EX_CONFIG).
+
+mod account;
+mod arguments;
+mod check;
+mod probe;
+mod serve;
+
+use std::io;
+use std::path::Path;
+
+pub use arguments::Arguments;
+
+use self::arguments::{AccountCommand, Command, KeyCommand};
+use crate::config::{self, Config, ConfigError};
+use crate::demo;
+use crate::domain::Timestamp;
+use crate::identity::Keys;
+use crate::registry::sample;
+
+/// What a command leaves behind.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// For stdout.
+    pub text: String,
+    /// For stderr.
+    pub complaint: String,
+    /// Exit status.
+    pub status: u8,
+}
+
+impl Outcome {
+    fn done(text: impl Into<String>) -> Self {
+        Self { text: text.into(), complaint: String::new(), status: 0 }
+    }
+
+    fn failed(status: u8, complaint: impl ToString) -> Self {
+        Self { text: String::new(), complaint: complaint.to_string(), status }
+    }
+}
+
+/// It did not start.
+const NOT_STARTED: u8 = 78;
+/// It failed while running.
+const FAILED: u8 = 70;
+
+/// Carries out a command. Long-running ones print by `say` while they run.
+pub fn run(arguments: Arguments, say: fn(&str)) -> Outcome {
+    match arguments.command {
+        Command::Serve { config } => with_config(&config, |config| serve::serve(config, || {})),
+        Command::Demo(options) => serve::demo(&options, say),
+        Command::Check { config, strict, format } => check::check(&config, strict, format),
+        Command::Probe { method, url, config, routes } => probe::probe(&method, &url, config.as_deref(), &routes),
+        Command::Account { config, command } => with_config(&config, |config| account(&config, &command)),
+        Command::Key { config, command: KeyCommand::Rotate } => with_config(&config, |config| rotate(&config)),
+        Command::SampleRegister { routes, from, out } => match sample::write(routes, &from, &out) {
+            Ok(written) => Outcome::done(format!(
+                "{} filings with {} routes written to {}\n",
+                written.filings,
+                written.routes,
+                out.display()
+            )),
+            Err(fault) => Outcome::failed(FAILED, fault),
+        },
+        Command::SamplePlatform(options) => match demo::run_sample_platform(options) {
+            Ok(()) => Outcome::done(""),
+            Err(fault) => Outcome::failed(NOT_STARTED, fault),
+        },
+    }
+}
+
+fn with_config(path: &Path, use_it: impl FnOnce(Config) -> Outcome) -> Outcome {
+    match config::load(path) {
+        Ok(config) => use_it(config),
+        Err(fault @ (ConfigError::Unreadable { .. } | ConfigError::Mistakes(_))) => {
+            Outcome::failed(NOT_STARTED, format!("gateway did not start: {fault}"))
+        }
+    }
+}
+
+fn account(config: &Config, command: &AccountCommand) -> Outcome {
+    match account::run(config, command, io::stdin().lock()) {
+        Ok(text) => Outcome::done(text),
+        Err(fault) => Outcome::failed(FAILED, fault),
+    }
+}
+
+fn rotate(config: &Config) -> Outcome {
+    match Keys::rotate(&config.identity.keys_directory, Timestamp::now()) {
+        Ok(kid) => Outcome::done(format!(
+            "new key {kid}: shown at /.well-known/jwks.json from now on, signs in {} min\n",
+            config.identity.key_lead.as_secs() / 60
+        )),
+        Err(fault) => Outcome::failed(FAILED, fault),
+    }
+}

@@ -1,0 +1,118 @@
+//! The fifth step: a healthy instance, deadlines on everything, and a request that carries our word about the visitor
+//! and nothing that only we may say.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use http::header::{COOKIE, UPGRADE};
+use pingora::http::RequestHeader;
+use pingora::upstreams::peer::{HttpPeer, Peer};
+use pingora::{Error, ErrorType};
+
+use super::context::{Context, Visit};
+use super::refusal::Refusal;
+use crate::routing::Deadlines;
+use crate::session::cookie;
+
+// Names as text: the frame keeps their capitals and copies nothing, which it does for `HeaderName`s.
+const ASSERTION: &str = "Yimen-Assertion";
+const REQUEST_ID: &str = "X-Request-Id";
+const FORWARDED: &str = "Forwarded";
+const FORWARDED_FOR: &str = "X-Forwarded-For";
+const FORWARDED_PROTO: &str = "X-Forwarded-Proto";
+
+/// A WebSocket may be silent this long: browsers and servers ping more often than that.
+const WEBSOCKET_IDLE: Duration = Duration::from_secs(600);
+
+/// The instance to ask, with the route's deadlines; `Err` when none is left.
+pub(crate) async fn peer(ctx: &mut Context) -> Result<Box<HttpPeer>, Refusal> {
+    let Some(visit) = &ctx.visit else { return Err(Refusal::Internal) };
+    let deadlines = visit.route().map_or_else(Deadlines::default, |route| route.deadlines);
+    let instance = visit.standing.pick(&ctx.tried, ctx.now).ok_or(Refusal::NoInstance)?;
+    let address = instance.peer().await;
+    let (upgrade, bodiless) = (visit.upgrade, visit.bodiless);
+    ctx.tried.push(instance);
+    let mut peer = address.ok_or(Refusal::ConnectFailed)?;
+    let millis = |number: u32| Some(Duration::from_millis(number.into()));
+    if let Some(options) = peer.get_mut_peer_options() {
+        options.connection_timeout = millis(deadlines.connect_ms);
+        options.total_connection_timeout = millis(deadlines.connect_ms.saturating_mul(2)); // with the TLS handshake
+        options.read_timeout = if upgrade { Some(WEBSOCKET_IDLE) } else { millis(deadlines.first_byte_ms) };
+        // A head alone goes into the socket's empty buffer; only bodies wait for the platform to read.
+        options.write_timeout = if bodiless { None } else { millis(deadlines.idle_ms) };
+        options.idle_timeout = Some(Duration::from_secs(50)); // below the 60 s after which servers hang up as a rule
+    }
+    Ok(peer)
+}
+
+/// Makes the request to the platform out of the visitor's: our headers in, our cookies out.
+pub(crate) fn dress(
+    request: &mut RequestHeader,
+    visit: &Visit,
+    ctx: &Context,
+    proto: &'static str,
+) -> pingora::Result<()> {
+    strip_cookies(request)?;
+    // `Host` goes on as it came, so it is not said again.
+    let address = address_text(ctx.client);
+    let forwarded = match ctx.client {
+        Some(IpAddr::V6(_)) => ["for=\"[", &address, "]\";proto=", proto].concat(), // RFC 7239 section 6
+        _ => ["for=", &address, ";proto=", proto].concat(),
+    };
+    let value = |text: String| HeaderValue::from_maybe_shared(Bytes::from(text)).or_else(|_| fault("forwarded"));
+    request.insert_header(FORWARDED, value(forwarded)?)?;
+    request.insert_header(FORWARDED_FOR, value(address)?)?;
+    request.insert_header(FORWARDED_PROTO, HeaderValue::from_static(proto))?;
+    request.insert_header(REQUEST_ID, ctx.request_id.header())?;
+    if let Some(assertion) = &visit.assertion {
+        request.insert_header(ASSERTION, assertion.clone())?;
+    }
+    Ok(())
+}
+
+fn address_text(client: Option<IpAddr>) -> String {
+    match client {
+        Some(IpAddr::V4(address)) => {
+            let mut text = String::with_capacity(15);
+            for (place, octet) in address.octets().into_iter().enumerate() {
+                text.push_str(if place == 0 { "" } else { "." });
+                text.push_str(itoa::Buffer::new().format(octet)); // cheaper than the formatter, and on every request
+            }
+            text
+        }
+        Some(IpAddr::V6(address)) => address.to_string(),
+        None => "unknown".to_owned(),
+    }
+}
+
+fn strip_cookies(request: &mut RequestHeader) -> pingora::Result<()> {
+    let left: Vec<Vec<u8>> = match request.headers.get_all(COOKIE).iter().collect::<Vec<_>>().as_slice() {
+        [] => return Ok(()),
+        fields => fields.iter().map(|field| cookie::strip(field.as_bytes()).into_owned()).collect(),
+    };
+    request.remove_header(&COOKIE);
+    // HTTP/2 may split the field; HTTP/1.1 has one, joined by "; " (RFC 9113 section 8.2.3).
+    let joined = left.into_iter().filter(|field| !field.is_empty()).collect::<Vec<_>>().join(b"; ".as_slice());
+    if !joined.is_empty() {
+        let value = HeaderValue::from_maybe_shared(Bytes::from(joined)).or_else(|_| fault("cookie"))?;
+        request.insert_header(COOKIE, value)?;
+    }
+    Ok(())
+}
+
+fn fault<T>(what: &'static str) -> pingora::Result<T> {
+    Error::e_explain(ErrorType::InternalError, what)
+}
+
+/// Lets an upgrade through to WebSocket only, and only where the route allows it; any other wish is forgotten,
+/// which RFC 9110 section 7.8 allows a server to do.
+pub(crate) fn settle_upgrade(request: &mut RequestHeader, allowed: bool) -> bool {
+    let Some(wish) = request.headers.get(UPGRADE) else { return false };
+    let websocket = allowed && wish.as_bytes().eq_ignore_ascii_case(b"websocket");
+    if !websocket {
+        request.remove_header(&UPGRADE);
+    }
+    websocket
+}

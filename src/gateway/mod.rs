@@ -1,0 +1,426 @@
+//! The public listener: one request from arrival to its line in the log.
+//! Phases: arrive → admit → resolve → protect → forward → answer → finish; each is a file of that name.
+//! Shape: pingora calls the phases; `Gateway` holds what they use, `Context` what one request carries from one to the next.
+//! Cost: no lock, no store call and no signature for a request whose session is known; see `benches/`.
+//! Fails: every no is a `Refusal`, answered as a page for people and as a problem document for programs.
+//! Knows: portal, issuer, session, identity, routing, audit, metrics. It never sees `registry`: they meet in `LiveTable`.
+
+mod access_log;
+mod admit;
+mod answer;
+mod arrive;
+mod breaker;
+mod context;
+mod finish;
+mod forward;
+mod host;
+mod inside;
+mod path;
+mod policy;
+mod protect;
+mod refusal;
+mod resolve;
+mod standing;
+
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::header::COOKIE;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::prelude::HttpPeer;
+use pingora::protocols::Digest;
+use pingora::proxy::{FailToProxy, ProxyHttp, Session as Downstream};
+use pingora::{Error, ErrorSource, ErrorType};
+use prometheus::Histogram;
+
+use self::access_log::AccessLog;
+use self::admit::BodySize;
+use self::answer::Asker;
+use self::arrive::RequestIds;
+use self::context::{Context, Inflight};
+use self::refusal::Refusal;
+use self::resolve::Resolved;
+use self::standing::{Counters, Standings};
+use crate::config::{LimitsConfig, LogConfig, Network};
+use crate::domain::Zone;
+use crate::identity::Assertions;
+use crate::metrics::Metrics;
+use crate::portal::{Portal, region_of};
+use crate::routing::{Access, LiveTable};
+use crate::session::Sessions;
+
+pub use self::host::canonical as canonical_host;
+pub use self::path::{BadPath, canonical as canonical_path};
+pub use self::policy::{Fate, fate as header_fate};
+
+/// What the gateway is built of.
+pub struct GatewayParts {
+    /// The table in force.
+    pub routes: Arc<LiveTable>,
+    /// Who is signed in.
+    pub sessions: Arc<Sessions>,
+    /// Signed identities for platforms.
+    pub assertions: Arc<Assertions>,
+    /// Pages answered in process.
+    pub portal: Arc<Portal>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// What one request may take.
+    pub limits: LimitsConfig,
+    /// Network that the listener faces.
+    pub zone: Zone,
+    /// Hops whose forwarded address is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Access log.
+    pub log: LogConfig,
+    /// Whether people reach us by TLS (here or at a balancer), so that HSTS means something.
+    pub https: bool,
+}
+
+/// The application behind the public listener.
+pub struct Gateway {
+    parts: GatewayParts,
+    ids: RequestIds,
+    standings: Standings,
+    nobody: Counters,
+    access_log: AccessLog,
+    phases: Phases,
+}
+
+/// Handles of `yimen_http_request_phase_seconds`, looked up once.
+struct Phases {
+    policy: Histogram,
+    session: Histogram,
+    connect: Histogram,
+    first_byte: Histogram,
+}
+
+impl Gateway {
+    /// Opens the access log. `Err`: its file cannot be written.
+    pub fn new(parts: GatewayParts) -> io::Result<Self> {
+        let standings = Standings::new(parts.metrics.clone());
+        let phase = |name| parts.metrics.phase_duration.with_label_values(&[name]);
+        let phases = Phases {
+            policy: phase("policy"),
+            session: phase("session"),
+            connect: phase("connect"),
+            first_byte: phase("first_byte"),
+        };
+        let dropped = parts.metrics.log_lines_dropped.clone();
+        let access_log = AccessLog::open(parts.log.access_file.as_deref(), dropped)?;
+        Ok(Self { ids: RequestIds::new(), nobody: standings.none(), standings, access_log, phases, parts })
+    }
+
+    /// Arrive, admit, resolve, protect. `Ok(Some(…))`: answer this here.
+    async fn receive(&self, downstream: &mut Downstream, ctx: &mut Context) -> Result<Step, Refusal> {
+        if self.parts.metrics.inflight.get() > self.parts.limits.inflight_max {
+            return Err(Refusal::Overloaded);
+        }
+        let peer = downstream.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip());
+        ctx.client = arrive::client(peer, downstream.req_header(), &self.parts.trusted_proxies);
+        let size = admit::admit(downstream.req_header_mut(), &self.parts.limits)?;
+        let table = self.parts.routes.snapshot();
+        let header = downstream.req_header();
+        let region = || {
+            region_of(header.headers.get_all(COOKIE).iter().map(http::HeaderValue::as_bytes))
+                .map(|code| code.to_string())
+        };
+        let resolved = resolve::resolve(header, &table, self.parts.zone, &self.standings, &self.parts.metrics, region)?;
+        let (mut visit, gateway) = match resolved {
+            Resolved::Forward(visit) => (visit, false),
+            Resolved::Gateway(visit) => (visit, true),
+            Resolved::Redirect(location) => return Ok(Step::Redirect(location)),
+        };
+        let route = visit.route().ok_or(Refusal::Internal)?;
+        let (body_bytes_max, websocket) = (route.body_bytes_max, route.websocket);
+        let open = route.access == Access::Open;
+        let resolved_at = Instant::now();
+        self.phases.policy.observe((resolved_at - ctx.arrived).as_secs_f64());
+        let headers = &downstream.req_header().headers;
+        let admitted = protect::protect(headers, &mut visit, &self.parts.sessions, ctx.now).await;
+        if !open {
+            self.phases.session.observe(resolved_at.elapsed().as_secs_f64());
+        }
+        visit.bodiless = size == BodySize::Known(0);
+        if !visit.bodiless || websocket {
+            downstream.set_read_timeout(Some(self.parts.limits.body_idle));
+        }
+        visit.upgrade = forward::settle_upgrade(downstream.req_header_mut(), websocket);
+        let step = admitted.and_then(|()| {
+            if matches!(size, BodySize::Known(length) if length > body_bytes_max) {
+                return Err(Refusal::BodyTooLarge);
+            }
+            if gateway {
+                return Ok(Step::Inside);
+            }
+            protect::introduce(&mut visit, &self.parts.assertions, ctx.now)?;
+            Ok(Step::Forward)
+        });
+        ctx.visit = Some(visit); // also for refusals: they count for the platform that was asked for
+        step
+    }
+
+    async fn refuse(&self, downstream: &mut Downstream, ctx: &mut Context, refusal: Refusal) -> pingora::Result<()> {
+        let (_, code) = refusal.status_and_code();
+        self.parts.metrics.refusals.with_label_values(&[code]).inc();
+        let header = downstream.req_header();
+        let target = header.uri.path_and_query().map_or("/", |target| target.as_str());
+        let asker = Asker::of(&header.method, &header.headers, target);
+        let answered = answer::refuse(downstream, &refusal, &asker, ctx.request_id.as_str(), self.parts.https).await;
+        ctx.refusal = Some(refusal);
+        answered
+    }
+
+    fn upstream_fault(&self, ctx: &Context, result: &str, breaks: bool) {
+        let (Some(visit), Some(instance)) = (&ctx.visit, ctx.tried.last()) else { return };
+        visit.standing.counters.upstream_failed(result);
+        if breaks && instance.breaker.failed(ctx.now) {
+            visit.standing.counters.healthy(instance.address(), false);
+            tracing::warn!(platform = %visit.platform.id, address = instance.address(), "instance taken out, it does not answer");
+        }
+    }
+}
+
+/// What follows when nothing speaks against a request.
+enum Step {
+    Forward,
+    Inside,
+    Redirect(String),
+}
+
+const CONTINUE: bool = false;
+const ANSWERED: bool = true;
+
+#[async_trait]
+impl ProxyHttp for Gateway {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context::new(self.ids.next())
+    }
+
+    /// None: the frame's compression module would look at every request for nothing.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    async fn early_request_filter(&self, downstream: &mut Downstream, ctx: &mut Context) -> pingora::Result<()> {
+        ctx.inflight = Some(Inflight::enter(&self.parts.metrics.inflight));
+        let limits = &self.parts.limits;
+        downstream.set_write_timeout(Some(limits.body_idle));
+        downstream.set_total_drain_timeout(Some(limits.body_idle));
+        if downstream.get_keepalive().is_some() {
+            downstream.set_keepalive(Some(limits.keepalive.as_secs()));
+        }
+        Ok(())
+    }
+
+    async fn request_filter(&self, downstream: &mut Downstream, ctx: &mut Context) -> pingora::Result<bool> {
+        let received = AssertUnwindSafe(self.receive(downstream, ctx)).catch_unwind().await;
+        let step = received.unwrap_or_else(|_| {
+            self.parts.metrics.panics.inc();
+            Err(Refusal::Internal)
+        });
+        match step {
+            Ok(Step::Forward) => return Ok(CONTINUE),
+            Ok(Step::Inside) => {
+                // In boxes of their own, so that the way of every proxied request stays small in memory.
+                if let Err(refusal) = Box::pin(inside::answer(&self.parts, downstream, ctx)).await? {
+                    Box::pin(self.refuse(downstream, ctx, refusal)).await?;
+                }
+            }
+            Ok(Step::Redirect(location)) => {
+                let id = ctx.request_id;
+                Box::pin(answer::redirect(downstream, 307, &location, id.as_str(), self.parts.https)).await?;
+            }
+            Err(refusal) => Box::pin(self.refuse(downstream, ctx, refusal)).await?,
+        }
+        Ok(ANSWERED)
+    }
+
+    async fn request_body_filter(
+        &self,
+        _downstream: &mut Downstream,
+        body: &mut Option<Bytes>,
+        _end: bool,
+        ctx: &mut Context,
+    ) -> pingora::Result<()> {
+        let Some(visit) = &ctx.visit else { return Ok(()) };
+        ctx.body_bytes += body.as_ref().map_or(0, |chunk| u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+        let limit = visit.route().map_or(0, |route| route.body_bytes_max);
+        if ctx.body_bytes > limit && !visit.upgrade {
+            ctx.refusal = Some(Refusal::BodyTooLarge);
+            return Error::e_explain(ErrorType::HTTPStatus(413), "body over the route's limit");
+        }
+        Ok(())
+    }
+
+    async fn upstream_peer(&self, _downstream: &mut Downstream, ctx: &mut Context) -> pingora::Result<Box<HttpPeer>> {
+        match forward::peer(ctx).await {
+            Ok(peer) => {
+                ctx.forwarded = Some(Instant::now());
+                Ok(peer)
+            }
+            Err(refusal) => {
+                // After a failed try the failure is the better answer than "none left".
+                ctx.refusal.get_or_insert(refusal);
+                Error::e_explain(ErrorType::HTTPStatus(503), "no instance")
+            }
+        }
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _downstream: &mut Downstream,
+        reused: bool,
+        _peer: &HttpPeer,
+        #[cfg(unix)] _fd: std::os::unix::io::RawFd,
+        _digest: Option<&Digest>,
+        ctx: &mut Context,
+    ) -> pingora::Result<()> {
+        if !reused && let Some(forwarded) = ctx.forwarded {
+            self.phases.connect.observe(forwarded.elapsed().as_secs_f64());
+        }
+        Ok(())
+    }
+
+    fn fail_to_connect(
+        &self,
+        _downstream: &mut Downstream,
+        _peer: &HttpPeer,
+        ctx: &mut Context,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        let timeout = matches!(error.etype(), ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout);
+        self.upstream_fault(ctx, if timeout { "timeout" } else { "connect" }, true);
+        ctx.refusal = Some(if timeout { Refusal::PlatformTimeout } else { Refusal::ConnectFailed });
+        error.set_retry(true); // nothing was sent yet
+        error
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _downstream: &mut Downstream,
+        request: &mut RequestHeader,
+        ctx: &mut Context,
+    ) -> pingora::Result<()> {
+        ctx.refusal = None; // of an earlier try
+        let proto = if self.parts.https { "https" } else { "http" };
+        match &ctx.visit {
+            Some(visit) => forward::dress(request, visit, ctx, proto),
+            None => Ok(()),
+        }
+    }
+
+    async fn response_filter(
+        &self,
+        _downstream: &mut Downstream,
+        answer: &mut ResponseHeader,
+        ctx: &mut Context,
+    ) -> pingora::Result<()> {
+        let (Some(visit), Some(instance)) = (&ctx.visit, ctx.tried.last()) else { return Ok(()) };
+        if let Some(forwarded) = ctx.forwarded.take() {
+            self.phases.first_byte.observe(forwarded.elapsed().as_secs_f64());
+        }
+        visit.standing.counters.upstream_ok.inc();
+        if instance.breaker.answered() {
+            visit.standing.counters.healthy(instance.address(), true);
+        }
+        answer::dress(answer, visit, ctx, self.parts.https)
+    }
+
+    fn response_body_filter(
+        &self,
+        _downstream: &mut Downstream,
+        _body: &mut Option<Bytes>,
+        end: bool,
+        ctx: &mut Context,
+    ) -> pingora::Result<Option<Duration>> {
+        let Some(visit) = ctx.visit.as_ref().filter(|_| !end) else { return Ok(None) };
+        let total = visit.route().map_or(u32::MAX, |route| route.deadlines.total_ms);
+        if !visit.upgrade && ctx.arrived.elapsed() > Duration::from_millis(total.into()) {
+            return Error::e_explain(ErrorType::ReadTimedout, "total deadline of the route");
+        }
+        Ok(None)
+    }
+
+    async fn fail_to_proxy(&self, downstream: &mut Downstream, error: &Error, ctx: &mut Context) -> FailToProxy {
+        let refusal = ctx.refusal.take().unwrap_or_else(|| refusal_of(error));
+        if *error.esource() == ErrorSource::Upstream && ctx.forwarded.is_some() {
+            let result = match refusal {
+                Refusal::PlatformTimeout => "timeout",
+                Refusal::PlatformGarbled => "protocol",
+                _ => "reset",
+            };
+            if !matches!(refusal, Refusal::ConnectFailed | Refusal::NoInstance) {
+                self.upstream_fault(ctx, result, true);
+            }
+        }
+        let (status, code) = refusal.status_and_code();
+        // The frame's own words name addresses and header text, so only the kind of error goes into the log.
+        tracing::info!(
+            request_id = ctx.request_id.as_str(),
+            code,
+            kind = error.etype().as_str(),
+            "request not answered by a platform"
+        );
+        let visitor_left = *error.esource() == ErrorSource::Downstream
+            && matches!(error.etype(), ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed);
+        if visitor_left || downstream.response_written().is_some() {
+            // Too late for an answer: the connection ends, so that half a body is not taken for a whole one.
+            ctx.refusal = Some(refusal);
+            return FailToProxy { error_code: if visitor_left { 0 } else { status }, can_reuse_downstream: false };
+        }
+        downstream.set_keepalive(None);
+        if let Err(fault) = self.refuse(downstream, ctx, refusal).await {
+            tracing::debug!(kind = fault.etype().as_str(), "visitor left before the answer");
+        }
+        FailToProxy { error_code: status, can_reuse_downstream: false }
+    }
+
+    /// The frame would log addresses, paths and queries; `fail_to_proxy` and the access log say what may be said.
+    fn suppress_error_log(&self, _downstream: &Downstream, _ctx: &Context, _error: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _downstream: &Downstream,
+        _ctx: &Context,
+        _error: &Error,
+        _context: pingora::proxy::ProxyWarnLogContext,
+    ) -> bool {
+        true
+    }
+
+    async fn logging(&self, downstream: &mut Downstream, _error: Option<&Error>, ctx: &mut Context) {
+        finish::finish(downstream, ctx, &self.nobody, Some(&self.access_log), self.parts.log.access);
+    }
+}
+
+fn refusal_of(error: &Error) -> Refusal {
+    match (error.esource(), error.etype()) {
+        (_, ErrorType::HTTPStatus(413)) => Refusal::BodyTooLarge,
+        (ErrorSource::Downstream, ErrorType::ReadTimedout) => Refusal::BodyTimeout,
+        (ErrorSource::Downstream, _) => Refusal::BadRequest,
+        (_, ErrorType::ReadTimedout | ErrorType::WriteTimedout) => Refusal::PlatformTimeout,
+        (ErrorSource::Upstream, ErrorType::InvalidHTTPHeader | ErrorType::InvalidH2 | ErrorType::H2Error) => {
+            Refusal::PlatformGarbled
+        }
+        (ErrorSource::Upstream, _) => Refusal::PlatformReset,
+        _ => Refusal::Internal,
+    }
+}
+
+/// Everything but unreserved characters and the slash: the target comes back byte for byte out of a query.
+const RETURN_TO: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'&').add(b'+').add(b'<').add(b'=').add(b'>').add(b'?');
+
+fn return_to(target: &str) -> String {
+    utf8_percent_encode(target, RETURN_TO).to_string()
+}

@@ -1,0 +1,129 @@
+//! The fourth step: who is it, and is that enough for this route. A session look-up has three answers; "unknown" is never
+//! "signed out": the visitor gets 503, keeps the cookie and is not sent anywhere.
+
+use http::header::{ACCEPT, COOKIE};
+use http::{HeaderMap, Method};
+
+use super::context::{Context, Visit};
+use super::refusal::Refusal;
+use crate::domain::Timestamp;
+use crate::identity::{AssertionRequest, Assertions};
+use crate::routing::{Access, Action, Route};
+use crate::session::{CookieRead, Live, Lookup, Sessions, cookie};
+
+/// What the cookie led to.
+enum Who {
+    Nobody,
+    Somebody(std::sync::Arc<Live>),
+    /// The store did not answer.
+    Unknown,
+}
+
+/// Lets the visit through, with its session, or says why not. A route that is open to everybody asks no store.
+pub(crate) async fn protect(
+    headers: &HeaderMap,
+    visit: &mut Visit,
+    sessions: &Sessions,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let platform = visit.platform.clone();
+    let Some(route) = platform.routes.get(visit.route_index) else { return Err(Refusal::Internal) };
+    if route.access == Access::Open {
+        return Ok(());
+    }
+    match who(headers, route, sessions, now).await? {
+        Who::Somebody(live) => {
+            if route.access == Access::Required {
+                enough(route, &live, now)?;
+            }
+            visit.session = Some(live);
+            Ok(())
+        }
+        Who::Nobody if route.access == Access::Required => Err(Refusal::SignInNeeded),
+        Who::Nobody => Ok(()),
+        // Our own pages work without knowing who looks at them; a platform could mistake "unknown" for "nobody".
+        Who::Unknown if route.access == Access::Optional && route.action == Action::Gateway => Ok(()),
+        Who::Unknown => Err(Refusal::SessionStoreAway),
+    }
+}
+
+async fn who(headers: &HeaderMap, route: &Route, sessions: &Sessions, now: Timestamp) -> Result<Who, Refusal> {
+    let id = match cookie::read(headers.get_all(COOKIE).iter().map(http::HeaderValue::as_bytes)) {
+        CookieRead::One(id) => id,
+        CookieRead::None => return Ok(Who::Nobody),
+        CookieRead::Bad => return Err(Refusal::BadCookie),
+    };
+    Ok(match sessions.look_up(&id, route.assurance, now).await {
+        Lookup::Found(live) => Who::Somebody(live),
+        Lookup::Absent => Who::Nobody,
+        Lookup::Unknown => Who::Unknown,
+    })
+}
+
+fn enough(route: &Route, live: &Live, now: Timestamp) -> Result<(), Refusal> {
+    let session = &live.session;
+    if session.platform.is_some() {
+        return Err(Refusal::SignInNeeded); // a child session opens its platform's own origin only
+    }
+    if session.assurance < route.assurance {
+        return Err(Refusal::AssuranceTooLow(route.assurance));
+    }
+    if route.subject.is_some_and(|kind| kind != session.kind) {
+        return Err(Refusal::WrongSubject);
+    }
+    match route.max_age_s {
+        Some(max_age) if now.since(session.authenticated_at).as_secs() > u64::from(max_age) => {
+            Err(Refusal::SignInAgain(max_age))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Puts the signed identity for the platform into the visit.
+pub(crate) fn introduce(visit: &mut Visit, assertions: &Assertions, now: Timestamp) -> Result<(), Refusal> {
+    let Some(live) = &visit.session else { return Ok(()) };
+    let session = &live.session;
+    let named = visit.platform.attributes.iter().any(|attribute| &**attribute == "name");
+    let request = AssertionRequest {
+        session_key: live.key.bytes(),
+        platform: &visit.platform.id,
+        subject: &session.subject,
+        kind: session.kind,
+        assurance: session.assurance,
+        methods: &session.methods,
+        authenticated_at: session.authenticated_at,
+        name: named.then_some(session.name.as_str()),
+    };
+    // Without the assertion the platform would take a signed-in person for a stranger, so this request fails.
+    let header = assertions.header_for(&request, now).map_err(|fault| {
+        tracing::error!(%fault, platform = %visit.platform.id, "assertion not signed");
+        Refusal::Internal
+    })?;
+    visit.assertion = Some(header);
+    Ok(())
+}
+
+/// Whether a person's browser is going to a page, so that a redirect to sign-in helps: by `Sec-Fetch-Mode`
+/// (Fetch Metadata), or by `Accept` where a browser does not send it. Programs get 401 instead.
+pub(crate) fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        return false;
+    }
+    match headers.get("sec-fetch-mode") {
+        Some(mode) => mode == "navigate",
+        None => wants_page(headers),
+    }
+}
+
+/// Whether an answer should be a page for people rather than a problem document for programs.
+pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
+    let accepts = |value: &http::HeaderValue| value.to_str().is_ok_and(|text| text.contains("text/html"));
+    headers.get_all(ACCEPT).iter().any(accepts)
+}
+
+impl Context {
+    /// The session of the visit, if somebody is signed in.
+    pub(crate) fn session(&self) -> Option<&std::sync::Arc<Live>> {
+        self.visit.as_ref().and_then(|visit| visit.session.as_ref())
+    }
+}

@@ -1,0 +1,207 @@
+//! How each platform stands at run time: its instances, their breakers, its counters. It outlives route tables: a platform
+//! that is filed anew keeps the breakers of the addresses it keeps.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use dashmap::DashMap;
+use http::{HeaderValue, Method};
+use parking_lot::Mutex;
+use pingora::upstreams::peer::HttpPeer;
+use prometheus::{Histogram, IntCounter};
+
+use super::breaker::Breaker;
+use crate::domain::{PlatformId, Timestamp};
+use crate::metrics::Metrics;
+use crate::routing::{Platform, Upstream};
+
+/// Platforms with metric series of their own; the rest share `_overflow` (Prometheus servers suffer from more).
+const PLATFORM_SERIES_MAX: usize = 2000;
+/// A name is looked up again after this long: the usual order of a DNS entry's life.
+const NAME_LIFE: Duration = Duration::from_secs(30);
+const NAME_DEADLINE: Duration = Duration::from_secs(1);
+
+/// All platforms that were asked for since the start.
+pub(crate) struct Standings {
+    all: DashMap<PlatformId, Arc<Standing>>,
+    metrics: Arc<Metrics>,
+}
+
+/// One platform.
+pub(crate) struct Standing {
+    platform: Arc<Platform>,
+    instances: Vec<Arc<Instance>>,
+    /// Indexes of `instances`, each as often as its weight.
+    turns: Vec<usize>,
+    next: AtomicUsize,
+    pub(crate) served_by: HeaderValue,
+    pub(crate) counters: Arc<Counters>,
+}
+
+/// One address of a platform.
+pub(crate) struct Instance {
+    upstream: Upstream,
+    pub(crate) breaker: Breaker,
+    /// The address when it is filed as numbers; names are looked up now and then.
+    fixed: Option<SocketAddr>,
+    resolved: Mutex<Option<(SocketAddr, Instant)>>,
+}
+
+/// Handles of a platform's series, looked up once.
+pub(crate) struct Counters {
+    label: String,
+    metrics: Arc<Metrics>,
+    requests: [[OnceLock<IntCounter>; CLASSES.len()]; METHODS.len()],
+    pub(crate) duration: Histogram,
+    pub(crate) upstream_ok: IntCounter,
+}
+
+const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other"];
+const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
+
+impl Standings {
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
+        Self { all: DashMap::new(), metrics }
+    }
+
+    /// The standing of a platform as filed now.
+    pub(crate) fn of(&self, platform: &Arc<Platform>) -> Arc<Standing> {
+        if let Some(known) = self.all.get(&platform.id)
+            && Arc::ptr_eq(&known.platform, platform)
+        {
+            return known.clone();
+        }
+        let label = if self.all.len() < PLATFORM_SERIES_MAX { platform.id.as_str() } else { "_overflow" };
+        let mut entry = self
+            .all
+            .entry(platform.id.clone())
+            .or_insert_with(|| Arc::new(Standing::new(platform, &[], Arc::new(Counters::new(label, &self.metrics)))));
+        if !Arc::ptr_eq(&entry.platform, platform) {
+            *entry = Arc::new(Standing::new(platform, &entry.instances, entry.counters.clone()));
+        }
+        entry.clone()
+    }
+
+    /// Counters for requests that no platform was found for.
+    pub(crate) fn none(&self) -> Counters {
+        Counters::new("none", &self.metrics)
+    }
+}
+
+impl Standing {
+    fn new(platform: &Arc<Platform>, before: &[Arc<Instance>], counters: Arc<Counters>) -> Self {
+        let mut instances = Vec::new();
+        let mut turns = Vec::new();
+        for upstream in &platform.upstreams {
+            let kept = before.iter().find(|instance| instance.upstream == *upstream);
+            let weight = usize::from(upstream.weight).clamp(1, 100);
+            turns.extend(std::iter::repeat_n(instances.len(), weight));
+            instances.push(kept.cloned().unwrap_or_else(|| Arc::new(Instance::new(upstream))));
+            counters.healthy(&upstream.address, !instances.last().is_some_and(|instance| instance.breaker.is_open()));
+        }
+        let served_by = HeaderValue::from_str(&format!("{}; level={}", platform.id, platform.level));
+        Self {
+            platform: platform.clone(),
+            instances,
+            turns,
+            next: AtomicUsize::new(0),
+            served_by: served_by.unwrap_or(HeaderValue::from_static("-")), // ids are DNS labels
+            counters,
+        }
+    }
+
+    /// The next instance in turn that its breaker admits and that was not tried for this request.
+    pub(crate) fn pick(&self, tried: &[Arc<Instance>], now: Timestamp) -> Option<Arc<Instance>> {
+        if let [only] = self.instances.as_slice() {
+            return (tried.is_empty() && only.breaker.admits(now)).then(|| only.clone());
+        }
+        let start = self.next.fetch_add(1, Ordering::Relaxed);
+        (0..self.turns.len())
+            .filter_map(|step| self.turns.get(start.wrapping_add(step) % self.turns.len()))
+            .filter_map(|index| self.instances.get(*index))
+            .find(|instance| !tried.iter().any(|other| Arc::ptr_eq(other, instance)) && instance.breaker.admits(now))
+            .cloned()
+    }
+
+    /// Whether some instance may still be asked: closed breaker, or one whose trial is due is left to `pick`.
+    pub(crate) fn is_healthy(&self) -> bool {
+        self.instances.iter().any(|instance| !instance.breaker.is_open())
+    }
+}
+
+impl Instance {
+    fn new(upstream: &Upstream) -> Self {
+        let fixed = upstream.address.parse().ok();
+        Self { upstream: upstream.clone(), breaker: Breaker::default(), fixed, resolved: Mutex::new(None) }
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.upstream.address
+    }
+
+    /// Where to connect; `None` when the name cannot be looked up within a second.
+    pub(crate) async fn peer(&self) -> Option<Box<HttpPeer>> {
+        let address = match self.fixed {
+            Some(address) => address,
+            None => self.looked_up().await?,
+        };
+        let name = if self.upstream.tls { self.upstream.server_name.to_string() } else { String::new() };
+        let mut peer = Box::new(HttpPeer::new(address, self.upstream.tls, name));
+        if self.upstream.http2 {
+            peer.options.set_http_version(2, 2);
+            peer.options.max_h2_streams = 100; // pingora's own default is 1 (HTTP/2 servers allow 100 as a rule)
+        }
+        Some(peer)
+    }
+
+    async fn looked_up(&self) -> Option<SocketAddr> {
+        let known = *self.resolved.lock();
+        if let Some((address, at)) = known
+            && at.elapsed() < NAME_LIFE
+        {
+            return Some(address);
+        }
+        let lookup = tokio::net::lookup_host(self.upstream.address.as_ref());
+        let found = tokio::time::timeout(NAME_DEADLINE, lookup).await.ok()?.ok()?.next();
+        let address = found.or(known.map(|(address, _)| address))?;
+        *self.resolved.lock() = Some((address, Instant::now()));
+        Some(address)
+    }
+}
+
+impl Counters {
+    fn new(label: &str, metrics: &Arc<Metrics>) -> Self {
+        Self {
+            label: label.to_owned(),
+            metrics: metrics.clone(),
+            requests: Default::default(),
+            duration: metrics.request_duration.with_label_values(&[label]),
+            upstream_ok: metrics.upstream_requests.with_label_values(&[label, "ok"]),
+        }
+    }
+
+    /// Counts one answered request.
+    pub(crate) fn count(&self, method: &Method, status: u16) {
+        let row = METHODS.iter().position(|known| *known == method.as_str()).unwrap_or(METHODS.len() - 1);
+        let column = usize::from(status / 100).min(CLASSES.len() - 1);
+        let handle = self.requests.get(row).and_then(|columns| columns.get(column));
+        let labels =
+            || [self.label.as_str(), METHODS.get(row).unwrap_or(&"other"), CLASSES.get(column).unwrap_or(&"none")];
+        if let Some(handle) = handle {
+            handle.get_or_init(|| self.metrics.requests.with_label_values(&labels())).inc();
+        }
+    }
+
+    /// Counts a request to a platform that failed.
+    pub(crate) fn upstream_failed(&self, result: &str) {
+        self.metrics.upstream_requests.with_label_values(&[self.label.as_str(), result]).inc();
+    }
+
+    /// Shows whether an address answers.
+    pub(crate) fn healthy(&self, address: &str, healthy: bool) {
+        self.metrics.upstream_healthy.with_label_values(&[self.label.as_str(), address]).set(i64::from(healthy));
+    }
+}
