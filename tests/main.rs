@@ -1,0 +1,27 @@
+//! Behaviour of the real program: one test binary, a file for each behaviour, the kit in `support`.
+#![allow(unreachable_pub, reason = "one binary: `pub` here means to the other files of it")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "in a test and its kit a panic is the answer"
+)]
+
+mod support;
+
+mod accounts_last;
+mod browser;
+mod demo;
+mod front_door;
+mod layers;
+mod malformed;
+mod sample_platform;
+mod session_cache;
+mod session_rules;
+mod session_store_away;
+mod sign_in;
+mod store_contract;
+mod store_outage;
+mod streams;

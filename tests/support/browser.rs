@@ -1,0 +1,126 @@
+//! A real browser: headless Chromium, driven over WebDriver, with a profile of its own.
+
+use std::process::Command;
+use std::time::Duration;
+
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::process::{Running, tool};
+use super::{free_port, until};
+
+/// How long a page may take to show something.
+const PAGE_DEADLINE: Duration = Duration::from_secs(20);
+
+/// A browser window; closed when dropped.
+#[derive(Debug)]
+pub struct Browser {
+    client: Client,
+    _driver: Running,
+    _profile: TempDir,
+}
+
+impl Browser {
+    /// Starts chromedriver on a free port and one browser under it, in Chinese.
+    pub async fn open() -> Self {
+        let (driver, chromium) = (tool("chromedriver", "chromium-driver"), tool("chromium", "chromium"));
+        let profile = tempfile::Builder::new().prefix("yimen-browser-").tempdir().unwrap();
+        let port = free_port();
+        let mut command = Command::new(driver);
+        command.arg(format!("--port={port}")).env("HOME", profile.path());
+        let driver = Running::start("chromedriver", command, profile.path());
+        let data = profile.path().join("profile");
+        let arguments = [
+            "--headless",
+            "--no-sandbox", // containers of CI have no user namespaces
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--lang=zh-CN",
+            &format!("--user-data-dir={}", data.display()),
+        ];
+        let capabilities = json!({
+            "acceptInsecureCerts": true,
+            "goog:chromeOptions": {
+                "binary": chromium,
+                "args": arguments,
+                "prefs": { "intl.accept_languages": "zh-CN,zh" },
+            },
+        });
+        let address = format!("http://127.0.0.1:{port}");
+        let connect = || async {
+            let mut builder = ClientBuilder::new(HttpConnector::new());
+            builder.capabilities(capabilities.as_object().unwrap().clone()).connect(&address).await.ok()
+        };
+        let client = until("chromium starts", Duration::from_secs(60), connect).await;
+        client.set_window_size(1280, 1000).await.unwrap();
+        Self { client, _driver: driver, _profile: profile }
+    }
+
+    pub async fn visit(&self, url: &str) {
+        self.client.goto(url).await.unwrap();
+    }
+
+    pub async fn address(&self) -> String {
+        self.client.current_url().await.unwrap().to_string()
+    }
+
+    /// Waits for the element and clicks it.
+    pub async fn click(&self, css: &str) {
+        self.element(css).await.click().await.unwrap();
+    }
+
+    /// Writes into a field.
+    pub async fn write(&self, css: &str, text: &str) {
+        self.element(css).await.send_keys(text).await.unwrap();
+    }
+
+    /// Sends the form that a field belongs to, as Enter does.
+    pub async fn enter(&self, css: &str) {
+        self.element(css).await.send_keys("\u{e007}").await.unwrap();
+    }
+
+    /// What an element shows.
+    pub async fn text(&self, css: &str) -> String {
+        self.element(css).await.text().await.unwrap()
+    }
+
+    /// Waits until an element shows `text`.
+    pub async fn element_with_text(&self, css: &str, text: &str) {
+        let shown = || async { self.text(css).await.contains(text).then_some(()) };
+        until(&format!("{css} shows {text}"), PAGE_DEADLINE, shown).await;
+    }
+
+    /// Whether the page has such an element now.
+    pub async fn has(&self, css: &str) -> bool {
+        self.client.find(Locator::Css(css)).await.is_ok()
+    }
+
+    /// Waits until the address contains `part`.
+    pub async fn arrives_at(&self, part: &str) {
+        let arrived = || async { self.address().await.contains(part).then_some(()) };
+        until(&format!("the browser arrives at {part}"), PAGE_DEADLINE, arrived).await;
+    }
+
+    async fn element(&self, css: &str) -> fantoccini::elements::Element {
+        match self.client.wait().at_most(PAGE_DEADLINE).for_element(Locator::Css(css)).await {
+            Ok(element) => element,
+            Err(error) => panic!(
+                "no {css} at {}: {error}\n{}",
+                self.address().await,
+                self.client.source().await.unwrap_or_default()
+            ),
+        }
+    }
+
+    /// Ends the browser; its driver ends when dropped.
+    pub async fn close(self) {
+        self.client.clone().close().await.unwrap();
+    }
+}

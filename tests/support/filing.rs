@@ -1,0 +1,75 @@
+//! Filings for tests: as short as a test can say them, as complete as the program wants them.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// A public body's published code: its check characters are right.
+const OWNER: &str = "12100000400000624D";
+
+/// A filing being written.
+#[derive(Clone, Debug)]
+pub struct Filing {
+    pub id: String,
+    division: String,
+    platform: String,
+    upstreams: Vec<SocketAddr>,
+    routes: String,
+}
+
+impl Filing {
+    /// An approved platform of a division, without routes.
+    pub fn of(id: &str, division: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            division: division.to_owned(),
+            platform: "state = \"approved\"\n".to_owned(),
+            upstreams: Vec::new(),
+            routes: String::new(),
+        }
+    }
+
+    /// The same in another state, with a notice for people.
+    pub fn state(mut self, state: &str, notice: &str) -> Self {
+        self.platform = format!("state = \"{state}\"\nnotice = \"{notice}\"\n");
+        self
+    }
+
+    /// One more instance.
+    pub fn at(mut self, address: SocketAddr) -> Self {
+        self.upstreams.push(address);
+        self
+    }
+
+    /// A route for an item in the platform's whole subtree; `more` is further TOML of the route.
+    pub fn item(mut self, item: &str, more: &str) -> Self {
+        writeln!(self.routes, "\n[[route]]\nitems = [\"{item}\"]\ncovers = \"subtree\"\n{more}").unwrap();
+        self
+    }
+
+    /// A route for everything below a path.
+    pub fn path(mut self, path: &str, more: &str) -> Self {
+        writeln!(self.routes, "\n[[route]]\npath = \"{path}\"\nmatch = \"prefix\"\n{more}").unwrap();
+        self
+    }
+
+    /// Whether it must be pointed at a sample platform.
+    pub fn is_unplaced(&self) -> bool {
+        self.upstreams.is_empty()
+    }
+
+    /// Writes it where the gateway reads it.
+    pub fn write(&self, folder: &Path) {
+        let Self { id, division, platform, upstreams, routes } = self;
+        let mut text = format!(
+            "[platform]\nid = \"{id}\"\nname = \"测试平台 {id}\"\nname_en = \"Test platform {id}\"\nowner = \"{OWNER}\"\n\
+             division = \"{division}\"\nfunction = \"answers tests\"\nscope = \"tests\"\napproving_body = \"nobody: a test\"\n\
+             approved_on = \"2026-01-01\"\nfunding = \"none\"\nfiling_number = \"TEST-{id}\"\nvalid_until = \"2099-12-31\"\n\
+             contact = \"test@example.gov\"\ntrusted = true\n{platform}"
+        );
+        for address in upstreams {
+            writeln!(text, "\n[[upstream]]\naddress = \"{address}\"").unwrap();
+        }
+        std::fs::write(folder.join(format!("{id}.toml")), text + routes).unwrap();
+    }
+}
