@@ -1,8 +1,10 @@
 //! A real browser: headless Chromium, driven over WebDriver, with a profile of its own.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use fantoccini::elements::Element;
+use fantoccini::error::CmdError;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
@@ -73,22 +75,22 @@ impl Browser {
 
     /// Waits for the element and clicks it.
     pub async fn click(&self, css: &str) {
-        self.element(css).await.click().await.unwrap();
+        self.on(css, async |element| element.click().await).await;
     }
 
     /// Writes into a field.
     pub async fn write(&self, css: &str, text: &str) {
-        self.element(css).await.send_keys(text).await.unwrap();
+        self.on(css, async |element| element.send_keys(text).await).await;
     }
 
     /// Sends the form that a field belongs to, as Enter does.
     pub async fn enter(&self, css: &str) {
-        self.element(css).await.send_keys("\u{e007}").await.unwrap();
+        self.on(css, async |element| element.send_keys("\u{e007}").await).await;
     }
 
     /// What an element shows.
     pub async fn text(&self, css: &str) -> String {
-        self.element(css).await.text().await.unwrap()
+        self.on(css, async |element| element.text().await).await
     }
 
     /// Waits until an element shows `text`.
@@ -108,7 +110,20 @@ impl Browser {
         until(&format!("the browser arrives at {part}"), PAGE_DEADLINE, arrived).await;
     }
 
-    async fn element(&self, css: &str) -> fantoccini::elements::Element {
+    /// Does something with an element. Where the page was left for the next one in between, nothing was done yet: the element
+    /// is looked for again.
+    async fn on<T>(&self, css: &str, act: impl AsyncFn(Element) -> Result<T, CmdError>) -> T {
+        let end = Instant::now() + PAGE_DEADLINE;
+        loop {
+            match act(self.element(css).await).await {
+                Ok(done) => return done,
+                Err(error) if error.is_stale_element_reference() && Instant::now() < end => {}
+                Err(error) => panic!("{css} at {}: {error}", self.address().await),
+            }
+        }
+    }
+
+    async fn element(&self, css: &str) -> Element {
         match self.client.wait().at_most(PAGE_DEADLINE).for_element(Locator::Css(css)).await {
             Ok(element) => element,
             Err(error) => panic!(

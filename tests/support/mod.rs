@@ -14,11 +14,26 @@ pub mod window;
 
 use std::future::Future;
 use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::time::{Duration, Instant};
 
-/// A port nobody listens on at this moment.
+/// Below 32768, where the kernel takes ports for outgoing connections: a port from there may be in use a moment later.
+const PORTS: std::ops::Range<u16> = 12_000..32_000;
+
+/// A port nobody listens on, kept for this test's process until it ends: tests run side by side and each wants its own.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let width = u32::from(PORTS.end - PORTS.start);
+    let start = std::process::id().wrapping_mul(7919) % width; // processes that start together begin far apart
+    let free = |port: &u16| kept(*port) && TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let mut tries = (0..width).map(|step| PORTS.start + u16::try_from((start + step) % width).unwrap());
+    tries.find(free).expect("a free port")
+}
+
+/// Whether nobody had kept this port; an abstract socket of its name ends with the process that holds it.
+fn kept(port: u16) -> bool {
+    let name = SocketAddr::from_abstract_name(format!("yimen-test-port-{port}")).unwrap();
+    UnixListener::bind_addr(&name).map(std::mem::forget).is_ok()
 }
 
 /// A client without proxies of the environment, with the program's own cryptography.

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use yimen::config::{SessionConfig, SessionStoreConfig};
 use yimen::domain::{Assurance, SubjectKind, Timestamp};
 use yimen::metrics::Metrics;
-use yimen::session::{Lookup, SealKey, Session, SessionId, Sessions};
+use yimen::session::{Lookup, SealKey, Session, SessionError, SessionId, Sessions};
 
 /// A node that runs until it is dropped.
 pub struct Node {
@@ -40,8 +40,15 @@ impl Node {
         Self { sessions, metrics, _running: watch::channel(false).0 }
     }
 
+    /// Tries again when the store did not answer in time, as a person does: a disk that is busy with other tests is no fault.
     pub async fn sign_in(&self, subject: &str, now: Timestamp) -> SessionId {
-        self.sessions.begin(session(subject, now), None, now).await.unwrap()
+        super::until("the sign-in", Duration::from_secs(10), || async {
+            match self.sessions.begin(session(subject, now), None, now).await {
+                Err(SessionError::StoreAway) => None,
+                begun => Some(begun.unwrap()),
+            }
+        })
+        .await
     }
 
     pub async fn look_up(&self, id: &SessionId, now: Timestamp) -> Lookup {
