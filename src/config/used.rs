@@ -157,6 +157,16 @@ pub struct LimitsConfig {
     pub url_bytes_max: usize,
     /// Requests worked on at a time; more are answered 503 (10 000).
     pub inflight_max: i64,
+    /// From the first byte of a request's header to its last (10 s, Envoy's guide for edges).
+    pub header: Duration,
+    /// For the TLS handshake (5 s).
+    pub handshake: Duration,
+    /// Bytes a second that a body must bring, and an answer be read with, while we wait for the visitor (1 KiB).
+    pub rate_bytes_min: u64,
+    /// Connections in all (10 000); more are closed at once.
+    pub connections_max: usize,
+    /// Connections of one address, or one IPv6 /64 (200: a school or an office behind one address).
+    pub connections_per_address_max: usize,
     /// A visitor who sends nothing for this long while we wait for a body is cut (30 s).
     pub body_idle: Duration,
     /// An idle connection is closed after this long (60 s).

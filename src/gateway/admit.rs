@@ -8,6 +8,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, Uri, Version};
 use pingora::http::RequestHeader;
 
+use super::fields::change_request;
 use super::policy::{Fate, fate};
 use super::refusal::Refusal;
 use super::{host, path};
@@ -32,16 +33,24 @@ pub(crate) fn admit(header: &mut RequestHeader, limits: &LimitsConfig) -> Result
     if target.max(header.raw_path().len()) > limits.url_bytes_max {
         return Err(Refusal::UrlTooLong);
     }
-    drop_reserved(header, limits)?;
+    let reserved = reserved(header, limits)?;
     let size = body_size(header)?;
     canonical_host(header)?;
     canonical_path(header)?;
+    if header.has_case() || !reserved.is_empty() {
+        change_request(header, |parts| {
+            for name in reserved {
+                parts.headers.remove(name);
+            }
+        });
+    }
     Ok(size)
 }
 
-fn drop_reserved(header: &mut RequestHeader, limits: &LimitsConfig) -> Result<(), Refusal> {
+/// The fields that only we may say, as far as somebody sent them.
+fn reserved(header: &RequestHeader, limits: &LimitsConfig) -> Result<Vec<HeaderName>, Refusal> {
     let (mut count, mut bytes) = (0, 0);
-    let mut reserved: Vec<HeaderName> = Vec::new(); // allocates only when somebody sent one
+    let mut reserved = Vec::new(); // allocates only when somebody sent one
     for (name, value) in &header.headers {
         count += 1;
         bytes += name.as_str().len() + value.len() + 4; // with colon, space and line end
@@ -52,10 +61,7 @@ fn drop_reserved(header: &mut RequestHeader, limits: &LimitsConfig) -> Result<()
     if count > limits.headers_max || bytes > limits.header_bytes_max {
         return Err(Refusal::HeadersTooLarge);
     }
-    for name in reserved {
-        header.remove_header(&name);
-    }
-    Ok(())
+    Ok(reserved)
 }
 
 /// RFC 9110 section 8.6: one number. Lists, even of equal numbers, are refused: parsers behind us disagree about them.
@@ -183,6 +189,11 @@ mod tests {
             headers_max: 100,
             url_bytes_max: 8 * 1024,
             inflight_max: 10,
+            header: Duration::from_secs(1),
+            handshake: Duration::from_secs(1),
+            rate_bytes_min: 1,
+            connections_max: 10,
+            connections_per_address_max: 10,
             body_idle: Duration::from_secs(1),
             keepalive: Duration::from_secs(1),
             keepalive_requests: 10,

@@ -3,14 +3,17 @@
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER, SERVER, SET_COOKIE,
-    WWW_AUTHENTICATE,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY,
+    RETRY_AFTER, SERVER, SET_COOKIE, STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, response};
+use pingora::Error;
+use pingora::ErrorType::InternalError;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session as Downstream;
 
 use super::context::{Context, Visit};
+use super::fields::{change_answer, value};
 use super::policy::{Fate, fate};
 use super::protect::{is_navigation, wants_page};
 use super::refusal::Refusal;
@@ -18,54 +21,52 @@ use crate::portal::{Failure, Language, WayOn, failure_page, sentence, title};
 use crate::problem::{MEDIA_TYPE, Problem};
 use crate::session::cookie;
 
-// Names as text: the frame keeps their capitals and copies nothing, which it does for `HeaderName`s.
-const ERROR: &str = "Yimen-Error";
-const SERVED_BY: &str = "Yimen-Served-By";
-const REQUEST_ID: &str = "X-Request-Id";
-const HSTS: &str = "Strict-Transport-Security";
-const NOSNIFF: &str = "X-Content-Type-Options";
-const REFERRER: &str = "Referrer-Policy";
+const ERROR: HeaderName = HeaderName::from_static("yimen-error");
+const SERVED_BY: HeaderName = HeaderName::from_static("yimen-served-by");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const POWERED_BY: HeaderName = HeaderName::from_static("x-powered-by");
 const ALT_SVC: HeaderName = HeaderName::from_static("alt-svc");
+/// Fields that `dress` adds at most.
+const OURS_MAX: usize = 4;
 
 /// Two years, the figure that browsers' preload lists ask for.
 const HSTS_VALUE: HeaderValue = HeaderValue::from_static("max-age=63072000");
 
 /// Puts our headers on a platform's answer.
-pub(crate) fn dress(answer: &mut ResponseHeader, visit: &Visit, ctx: &Context, tls: bool) -> pingora::Result<()> {
-    drop_what_is_ours(answer)?;
-    answer.insert_header(SERVED_BY, visit.standing.served_by.clone())?;
-    answer.insert_header(REQUEST_ID, ctx.request_id.header())?;
-    secure(answer, tls)
+pub(crate) fn dress(answer: &mut ResponseHeader, visit: &Visit, ctx: &Context, tls: bool) {
+    change_answer(answer, |parts| {
+        let fields = &mut parts.headers;
+        drop_what_is_ours(fields);
+        fields.reserve(OURS_MAX);
+        fields.insert(SERVED_BY, visit.standing.served_by.clone());
+        fields.insert(REQUEST_ID, ctx.request_id.header());
+        secure(fields, tls);
+    });
 }
 
-fn secure(answer: &mut ResponseHeader, tls: bool) -> pingora::Result<()> {
+fn secure(fields: &mut HeaderMap, tls: bool) {
     if tls {
-        answer.insert_header(HSTS, HSTS_VALUE)?;
+        fields.insert(STRICT_TRANSPORT_SECURITY, HSTS_VALUE);
     }
     // Browsers send no full referrer to other origins unless a platform asks for it, so no policy of ours is added.
-    answer.insert_header(NOSNIFF, HeaderValue::from_static("nosniff"))
+    fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 }
 
 /// A platform may not speak for the gateway, set its cookies, send browsers elsewhere, or show its server's make.
-fn drop_what_is_ours(answer: &mut ResponseHeader) -> pingora::Result<()> {
-    let ours = |name: &&HeaderName| {
-        **name == SERVER || **name == POWERED_BY || **name == ALT_SVC || fate(name.as_str()) == Fate::Drop
-    };
-    let reserved: Vec<HeaderName> = answer.headers.keys().filter(ours).cloned().collect();
-    for name in reserved {
-        answer.remove_header(&name);
+fn drop_what_is_ours(fields: &mut HeaderMap) {
+    let ours = |name: &&HeaderName| [SERVER, POWERED_BY, ALT_SVC].contains(name) || fate(name.as_str()) == Fate::Drop;
+    while let Some(name) = fields.keys().find(ours).cloned() {
+        fields.remove(name);
     }
     let is_ours = |value: &&HeaderValue| cookie::sets_ours(value.as_bytes());
-    if answer.headers.get_all(SET_COOKIE).iter().any(|value| is_ours(&value)) {
+    if fields.get_all(SET_COOKIE).iter().any(|value| is_ours(&value)) {
         let kept: Vec<HeaderValue> =
-            answer.headers.get_all(SET_COOKIE).iter().filter(|value| !is_ours(value)).cloned().collect();
-        answer.remove_header(&SET_COOKIE);
+            fields.get_all(SET_COOKIE).iter().filter(|value| !is_ours(value)).cloned().collect();
+        fields.remove(SET_COOKIE);
         for value in kept {
-            answer.append_header(SET_COOKIE, value)?;
+            fields.append(SET_COOKIE, value);
         }
     }
-    Ok(())
 }
 
 /// Who asks, as far as the form of our own answers depends on it.
@@ -110,38 +111,36 @@ pub(crate) async fn refuse(
         (MEDIA_TYPE, problem(refusal, status, code, asker, request_id))
     };
     let mut answer = head(status, request_id, tls)?;
-    answer.insert_header(ERROR, HeaderValue::from_static(code))?;
-    answer.insert_header(CONTENT_TYPE, HeaderValue::from_static(media_type))?;
+    let fields = &mut answer.headers;
+    fields.insert(ERROR, HeaderValue::from_static(code));
+    fields.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     if asker.page {
-        answer.insert_header("content-security-policy", crate::portal::CONTENT_SECURITY_POLICY)?;
+        fields.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(crate::portal::CONTENT_SECURITY_POLICY));
     }
-    details(&mut answer, refusal)?;
+    details(fields, refusal)?;
     if refusal.closes() {
         downstream.set_keepalive(None);
         if !downstream.is_http2() {
-            answer.insert_header(CONNECTION, HeaderValue::from_static("close"))?; // HTTP/2 has no such field (RFC 9113 section 8.2.2)
+            fields.insert(CONNECTION, HeaderValue::from_static("close")); // HTTP/2 has no such field (RFC 9113 section 8.2.2)
         }
     }
     write(downstream, answer, Bytes::from(body), asker.head).await
 }
 
-fn details(answer: &mut ResponseHeader, refusal: &Refusal) -> pingora::Result<()> {
+fn details(fields: &mut HeaderMap, refusal: &Refusal) -> pingora::Result<()> {
     if let Some(seconds) = refusal.retry_after_s() {
-        answer.insert_header(RETRY_AFTER, seconds.to_string())?;
+        fields.insert(RETRY_AFTER, seconds.into());
     }
-    match refusal {
-        Refusal::MethodNotAllowed(allowed) => answer.insert_header(ALLOW, allowed.as_str())?,
-        Refusal::SignInNeeded => answer.insert_header(WWW_AUTHENTICATE, "Session realm=\"yimen\"")?,
-        Refusal::SignInAgain(max_age) => answer.insert_header(
-            WWW_AUTHENTICATE,
-            format!("Session realm=\"yimen\", error=\"insufficient_user_authentication\", max_age=\"{max_age}\""),
-        )?,
-        Refusal::AssuranceTooLow(needed) => answer.insert_header(
-            WWW_AUTHENTICATE,
-            format!("Session realm=\"yimen\", error=\"insufficient_user_authentication\", acr_values=\"{needed}\""),
-        )?,
-        _ => {}
-    }
+    let insufficient =
+        |wanted: String| format!("Session realm=\"yimen\", error=\"insufficient_user_authentication\", {wanted}");
+    let (name, text) = match refusal {
+        Refusal::MethodNotAllowed(allowed) => (ALLOW, allowed.clone()),
+        Refusal::SignInNeeded => (WWW_AUTHENTICATE, "Session realm=\"yimen\"".to_owned()),
+        Refusal::SignInAgain(max_age) => (WWW_AUTHENTICATE, insufficient(format!("max_age=\"{max_age}\""))),
+        Refusal::AssuranceTooLow(needed) => (WWW_AUTHENTICATE, insufficient(format!("acr_values=\"{needed}\""))),
+        _ => return Ok(()),
+    };
+    fields.insert(name, value(text)?);
     Ok(())
 }
 
@@ -174,7 +173,7 @@ pub(crate) async fn redirect(
     tls: bool,
 ) -> pingora::Result<()> {
     let mut answer = head(status, request_id, tls)?;
-    answer.insert_header(LOCATION, location)?;
+    answer.headers.insert(LOCATION, value(location.to_owned())?);
     write(downstream, answer, Bytes::new(), false).await
 }
 
@@ -187,35 +186,32 @@ pub(crate) async fn portal(
     tls: bool,
     head_only: bool,
 ) -> pingora::Result<()> {
-    let (parts, body) = response.into_parts();
-    let mut answer = ResponseHeader::build(parts.status, Some(parts.headers.len() + 8))?;
-    for (name, value) in &parts.headers {
-        answer.append_header(name, value)?;
-    }
-    answer.insert_header(SERVED_BY, visit.standing.served_by.clone())?;
-    answer.insert_header(REQUEST_ID, request_id)?;
-    secure(&mut answer, tls)?;
-    write(downstream, answer, body, head_only).await
+    let (mut parts, body) = response.into_parts();
+    parts.headers.insert(SERVED_BY, visit.standing.served_by.clone());
+    parts.headers.insert(REQUEST_ID, value(request_id.to_owned())?);
+    secure(&mut parts.headers, tls);
+    write(downstream, parts, body, head_only).await
 }
 
-fn head(status: u16, request_id: &str, tls: bool) -> pingora::Result<ResponseHeader> {
-    let mut answer = ResponseHeader::build(status, Some(12))?;
-    answer.insert_header(REFERRER, HeaderValue::from_static("strict-origin-when-cross-origin"))?;
-    answer.insert_header(REQUEST_ID, request_id)?;
-    answer.insert_header(CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
-    secure(&mut answer, tls)?;
-    Ok(answer)
+fn head(status: u16, request_id: &str, tls: bool) -> pingora::Result<response::Parts> {
+    let mut parts = http::Response::new(()).into_parts().0;
+    parts.status = StatusCode::from_u16(status).or_else(|_| Error::e_explain(InternalError, "no such status"))?;
+    parts.headers.insert(REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin"));
+    parts.headers.insert(REQUEST_ID, value(request_id.to_owned())?);
+    parts.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    secure(&mut parts.headers, tls);
+    Ok(parts)
 }
 
 async fn write(
     downstream: &mut Downstream,
-    mut answer: ResponseHeader,
+    mut answer: response::Parts,
     body: Bytes,
     head_only: bool,
 ) -> pingora::Result<()> {
-    answer.insert_header(CONTENT_LENGTH, body.len())?;
+    answer.headers.insert(CONTENT_LENGTH, body.len().into());
     let bodiless = head_only || body.is_empty();
-    downstream.write_response_header(Box::new(answer), bodiless).await?;
+    downstream.write_response_header(Box::new(ResponseHeader::from(answer)), bodiless).await?;
     if !bodiless {
         downstream.write_response_body(Some(body), true).await?;
     }

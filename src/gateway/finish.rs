@@ -1,5 +1,7 @@
 //! The last step: one count, one observation, one line.
 
+use std::time::Instant;
+
 use pingora::proxy::Session as Downstream;
 
 use super::access_log::Line;
@@ -7,22 +9,23 @@ use super::context::Context;
 use super::standing::Counters;
 use crate::config::AccessLog as Which;
 
-/// What one finished request leaves behind.
+/// What one finished request leaves behind. Returns when it was finished.
 pub(crate) fn finish(
     downstream: &Downstream,
     ctx: &Context,
     nobody: &Counters,
     log: Option<&super::access_log::AccessLog>,
     which: Which,
-) {
+) -> Instant {
     let status = downstream.response_written().map_or(0, |answer| answer.status.as_u16());
     let counters = ctx.visit.as_ref().map_or(nobody, |visit| &visit.standing.counters);
-    let elapsed = ctx.arrived.elapsed();
+    let ended = Instant::now();
+    let elapsed = ended - ctx.arrived;
     let method = &downstream.req_header().method;
     counters.count(method, status);
     counters.duration.observe(elapsed.as_secs_f64());
     let wanted = which == Which::All || (which == Which::Errors && !(100..400).contains(&status));
-    let Some(log) = log.filter(|_| wanted) else { return };
+    let Some(log) = log.filter(|_| wanted) else { return ended };
     let visit = ctx.visit.as_ref();
     log.write(&Line {
         now: ctx.now,
@@ -37,4 +40,5 @@ pub(crate) fn finish(
         bytes: downstream.body_bytes_sent(),
         duration_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
     });
+    ended
 }

@@ -4,24 +4,23 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::HeaderValue;
-use http::header::{COOKIE, UPGRADE};
+use http::header::{COOKIE, FORWARDED, UPGRADE};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
 use pingora::upstreams::peer::{HttpPeer, Peer};
-use pingora::{Error, ErrorType};
 
 use super::context::{Context, Visit};
+use super::fields::{change_request, value};
 use super::refusal::Refusal;
 use crate::routing::Deadlines;
 use crate::session::cookie;
 
-// Names as text: the frame keeps their capitals and copies nothing, which it does for `HeaderName`s.
-const ASSERTION: &str = "Yimen-Assertion";
-const REQUEST_ID: &str = "X-Request-Id";
-const FORWARDED: &str = "Forwarded";
-const FORWARDED_FOR: &str = "X-Forwarded-For";
-const FORWARDED_PROTO: &str = "X-Forwarded-Proto";
+const ASSERTION: HeaderName = HeaderName::from_static("yimen-assertion");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// Fields that `dress` adds at most.
+const OURS_MAX: usize = 5;
 
 /// A WebSocket may be silent this long: browsers and servers ping more often than that.
 const WEBSOCKET_IDLE: Duration = Duration::from_secs(600);
@@ -47,29 +46,33 @@ pub(crate) async fn peer(ctx: &mut Context) -> Result<Box<HttpPeer>, Refusal> {
     Ok(peer)
 }
 
-/// Makes the request to the platform out of the visitor's: our headers in, our cookies out.
+/// Makes the request to the platform out of the visitor's: our headers in, our cookies out. It comes after the frame has taken
+/// out the fields that the visitor's `Connection` names, so nobody can name ours away.
 pub(crate) fn dress(
     request: &mut RequestHeader,
     visit: &Visit,
     ctx: &Context,
     proto: &'static str,
 ) -> pingora::Result<()> {
-    strip_cookies(request)?;
     // `Host` goes on as it came, so it is not said again.
     let address = address_text(ctx.client);
     let forwarded = match ctx.client {
         Some(IpAddr::V6(_)) => ["for=\"[", &address, "]\";proto=", proto].concat(), // RFC 7239 section 6
         _ => ["for=", &address, ";proto=", proto].concat(),
     };
-    let value = |text: String| HeaderValue::from_maybe_shared(Bytes::from(text)).or_else(|_| fault("forwarded"));
-    request.insert_header(FORWARDED, value(forwarded)?)?;
-    request.insert_header(FORWARDED_FOR, value(address)?)?;
-    request.insert_header(FORWARDED_PROTO, HeaderValue::from_static(proto))?;
-    request.insert_header(REQUEST_ID, ctx.request_id.header())?;
-    if let Some(assertion) = &visit.assertion {
-        request.insert_header(ASSERTION, assertion.clone())?;
-    }
-    Ok(())
+    change_request(request, |parts| {
+        let fields = &mut parts.headers;
+        strip_cookies(fields)?;
+        fields.reserve(OURS_MAX);
+        fields.insert(FORWARDED, value(forwarded)?);
+        fields.insert(FORWARDED_FOR, value(address)?);
+        fields.insert(FORWARDED_PROTO, HeaderValue::from_static(proto));
+        fields.insert(REQUEST_ID, ctx.request_id.header());
+        if let Some(assertion) = &visit.assertion {
+            fields.insert(ASSERTION, assertion.clone());
+        }
+        Ok(())
+    })
 }
 
 fn address_text(client: Option<IpAddr>) -> String {
@@ -87,23 +90,20 @@ fn address_text(client: Option<IpAddr>) -> String {
     }
 }
 
-fn strip_cookies(request: &mut RequestHeader) -> pingora::Result<()> {
-    let left: Vec<Vec<u8>> = match request.headers.get_all(COOKIE).iter().collect::<Vec<_>>().as_slice() {
-        [] => return Ok(()),
-        fields => fields.iter().map(|field| cookie::strip(field.as_bytes()).into_owned()).collect(),
-    };
-    request.remove_header(&COOKIE);
+fn strip_cookies(fields: &mut HeaderMap) -> pingora::Result<()> {
+    if !fields.contains_key(COOKIE) {
+        return Ok(());
+    }
+    let stripped: Vec<_> = fields.get_all(COOKIE).iter().map(|field| cookie::strip(field.as_bytes())).collect();
     // HTTP/2 may split the field; HTTP/1.1 has one, joined by "; " (RFC 9113 section 8.2.3).
-    let joined = left.into_iter().filter(|field| !field.is_empty()).collect::<Vec<_>>().join(b"; ".as_slice());
-    if !joined.is_empty() {
-        let value = HeaderValue::from_maybe_shared(Bytes::from(joined)).or_else(|_| fault("cookie"))?;
-        request.insert_header(COOKIE, value)?;
+    let left: Vec<&[u8]> = stripped.iter().map(AsRef::as_ref).filter(|field: &&[u8]| !field.is_empty()).collect();
+    let joined = left.join(b"; ".as_slice());
+    if joined.is_empty() {
+        fields.remove(COOKIE);
+    } else {
+        fields.insert(COOKIE, value(joined)?);
     }
     Ok(())
-}
-
-fn fault<T>(what: &'static str) -> pingora::Result<T> {
-    Error::e_explain(ErrorType::InternalError, what)
 }
 
 /// Lets an upgrade through to WebSocket only, and only where the route allows it; any other wish is forgotten,

@@ -16,7 +16,7 @@ pub fn canonical(value: &str) -> Option<(Cow<'_, str>, &str)> {
     }
     let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
     let shaped = !name.is_empty() && name.len() <= 253 && name.bytes().all(good);
-    let dotted = name.starts_with('.') || name.ends_with('.') || name.contains("..");
+    let dotted = name.starts_with('.') || name.ends_with('.') || name.as_bytes().windows(2).any(|pair| pair == b"..");
     (shaped && !dotted).then(|| (lower(name), port))
 }
 

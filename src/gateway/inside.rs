@@ -8,6 +8,7 @@ use http::header::{COOKIE, EXPECT};
 use pingora::proxy::Session as Downstream;
 use pingora::{ErrorSource, ErrorType};
 
+use super::connection::{Part, Watch};
 use super::context::Context;
 use super::refusal::Refusal;
 use super::{GatewayParts, answer, arrive};
@@ -30,6 +31,7 @@ pub(crate) async fn answer(
         Ok(Err(refusal)) => return Ok(Err(refusal)),
         Err(_) => return Ok(Err(Refusal::BodyTimeout)),
     };
+    super::enter(downstream, Part::Answer);
     let Some(visit) = &ctx.visit else { return Ok(Err(Refusal::Internal)) };
     let header = downstream.req_header();
     let head_only = header.method == http::Method::HEAD;
@@ -62,6 +64,7 @@ async fn body(downstream: &mut Downstream) -> Result<Bytes, Refusal> {
     let mut body = BytesMut::new();
     loop {
         let chunk = downstream.as_downstream_mut().read_request_body().await.map_err(|error| match error.etype() {
+            _ if Watch::of(downstream.digest()).is_some_and(Watch::was_cut) => Refusal::BodyTimeout,
             ErrorType::ReadTimedout => Refusal::BodyTimeout,
             _ if *error.esource() == ErrorSource::Downstream => Refusal::BadRequest,
             _ => Refusal::Internal,

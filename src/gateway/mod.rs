@@ -10,7 +10,9 @@ mod admit;
 mod answer;
 mod arrive;
 mod breaker;
+mod connection;
 mod context;
+mod fields;
 mod finish;
 mod forward;
 mod host;
@@ -44,6 +46,7 @@ use self::access_log::AccessLog;
 use self::admit::BodySize;
 use self::answer::Asker;
 use self::arrive::RequestIds;
+use self::connection::{Part, Watch};
 use self::context::{Context, Inflight};
 use self::refusal::Refusal;
 use self::resolve::Resolved;
@@ -56,6 +59,7 @@ use crate::portal::{Portal, region_of};
 use crate::routing::{Access, LiveTable};
 use crate::session::Sessions;
 
+pub use self::connection::{ConnectionLimits, Front};
 pub use self::host::canonical as canonical_host;
 pub use self::path::{BadPath, canonical as canonical_path};
 pub use self::policy::{Fate, fate as header_fate};
@@ -145,12 +149,19 @@ impl Gateway {
         self.phases.policy.observe((resolved_at - ctx.arrived).as_secs_f64());
         let headers = &downstream.req_header().headers;
         let admitted = protect::protect(headers, &mut visit, &self.parts.sessions, ctx.now).await;
+        // The clock is read as seldom as the figures allow: an open route is let through in the instant it is found.
+        ctx.forwarded = Some(resolved_at);
         if !open {
-            self.phases.session.observe(resolved_at.elapsed().as_secs_f64());
+            let known_at = Instant::now();
+            self.phases.session.observe((known_at - resolved_at).as_secs_f64());
+            ctx.forwarded = Some(known_at);
         }
         visit.bodiless = size == BodySize::Known(0);
         if !visit.bodiless || websocket {
             downstream.set_read_timeout(Some(self.parts.limits.body_idle));
+        }
+        if !visit.bodiless {
+            enter(downstream, Part::Body);
         }
         visit.upgrade = forward::settle_upgrade(downstream.req_header_mut(), websocket);
         let step = admitted.and_then(|()| {
@@ -214,9 +225,7 @@ impl ProxyHttp for Gateway {
         let limits = &self.parts.limits;
         downstream.set_write_timeout(Some(limits.body_idle));
         downstream.set_total_drain_timeout(Some(limits.body_idle));
-        if downstream.get_keepalive().is_some() {
-            downstream.set_keepalive(Some(limits.keepalive.as_secs()));
-        }
+        enter(downstream, Part::Answer);
         Ok(())
     }
 
@@ -245,11 +254,14 @@ impl ProxyHttp for Gateway {
 
     async fn request_body_filter(
         &self,
-        _downstream: &mut Downstream,
+        downstream: &mut Downstream,
         body: &mut Option<Bytes>,
-        _end: bool,
+        end: bool,
         ctx: &mut Context,
     ) -> pingora::Result<()> {
+        if end {
+            enter(downstream, Part::Answer);
+        }
         let Some(visit) = &ctx.visit else { return Ok(()) };
         ctx.body_bytes += body.as_ref().map_or(0, |chunk| u64::try_from(chunk.len()).unwrap_or(u64::MAX));
         let limit = visit.route().map_or(0, |route| route.body_bytes_max);
@@ -263,7 +275,9 @@ impl ProxyHttp for Gateway {
     async fn upstream_peer(&self, _downstream: &mut Downstream, ctx: &mut Context) -> pingora::Result<Box<HttpPeer>> {
         match forward::peer(ctx).await {
             Ok(peer) => {
-                ctx.forwarded = Some(Instant::now());
+                if ctx.tried.len() > 1 {
+                    ctx.forwarded = Some(Instant::now());
+                }
                 Ok(peer)
             }
             Err(refusal) => {
@@ -331,7 +345,8 @@ impl ProxyHttp for Gateway {
         if instance.breaker.answered() {
             visit.standing.counters.healthy(instance.address(), true);
         }
-        answer::dress(answer, visit, ctx, self.parts.https)
+        answer::dress(answer, visit, ctx, self.parts.https);
+        Ok(())
     }
 
     fn response_body_filter(
@@ -350,7 +365,8 @@ impl ProxyHttp for Gateway {
     }
 
     async fn fail_to_proxy(&self, downstream: &mut Downstream, error: &Error, ctx: &mut Context) -> FailToProxy {
-        let refusal = ctx.refusal.take().unwrap_or_else(|| refusal_of(error));
+        let cut = Watch::of(downstream.digest()).is_some_and(Watch::was_cut);
+        let refusal = ctx.refusal.take().unwrap_or_else(|| if cut { Refusal::BodyTimeout } else { refusal_of(error) });
         if *error.esource() == ErrorSource::Upstream && ctx.forwarded.is_some() {
             let result = match refusal {
                 Refusal::PlatformTimeout => "timeout",
@@ -369,7 +385,8 @@ impl ProxyHttp for Gateway {
             kind = error.etype().as_str(),
             "request not answered by a platform"
         );
-        let visitor_left = *error.esource() == ErrorSource::Downstream
+        let visitor_left = !cut
+            && *error.esource() == ErrorSource::Downstream
             && matches!(error.etype(), ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed);
         if visitor_left || downstream.response_written().is_some() {
             // Too late for an answer: the connection ends, so that half a body is not taken for a whole one.
@@ -399,7 +416,20 @@ impl ProxyHttp for Gateway {
     }
 
     async fn logging(&self, downstream: &mut Downstream, _error: Option<&Error>, ctx: &mut Context) {
-        finish::finish(downstream, ctx, &self.nobody, Some(&self.access_log), self.parts.log.access);
+        let ended = finish::finish(downstream, ctx, &self.nobody, Some(&self.access_log), self.parts.log.access);
+        // What still comes on a connection that is about to be closed is the rest of a body, not another request.
+        if downstream.get_keepalive().is_some()
+            && let Some(watch) = Watch::of(downstream.digest())
+        {
+            watch.answered(ended);
+        }
+    }
+}
+
+/// Tells the connection which part of the conversation follows.
+fn enter(downstream: &Downstream, part: Part) {
+    if let Some(watch) = Watch::of(downstream.digest()) {
+        watch.enter(part);
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
+use foldhash::fast::RandomState;
 use http::{HeaderValue, Method};
 use parking_lot::Mutex;
 use pingora::upstreams::peer::HttpPeer;
@@ -26,7 +27,7 @@ const NAME_DEADLINE: Duration = Duration::from_secs(1);
 
 /// All platforms that were asked for since the start.
 pub(crate) struct Standings {
-    all: DashMap<PlatformId, Arc<Standing>>,
+    all: DashMap<PlatformId, Arc<Standing>, RandomState>,
     metrics: Arc<Metrics>,
 }
 
@@ -64,7 +65,7 @@ const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
 impl Standings {
     pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
-        Self { all: DashMap::new(), metrics }
+        Self { all: DashMap::with_hasher(RandomState::default()), metrics }
     }
 
     /// The standing of a platform as filed now.

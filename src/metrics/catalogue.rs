@@ -26,8 +26,14 @@ pub struct Metrics {
     pub inflight: IntGauge,
     /// `yimen_http_refusals_total{code}`: our own no, by reason code.
     pub refusals: IntCounterVec,
-    /// `yimen_http_malformed_total`: requests refused before they could be read.
+    /// `yimen_http_malformed_total`: connections that ended within a header.
     pub malformed: IntCounter,
+    /// `yimen_connections`: open ones of visitors.
+    pub connections: IntGauge,
+    /// `yimen_connections_refused_total{reason}`: `all`, `address`: no seat.
+    pub connections_refused: IntCounterVec,
+    /// `yimen_connections_cut_total{reason}`: `handshake`, `head`, `body`, `answer`: too slow.
+    pub connections_cut: IntCounterVec,
     /// `yimen_upstream_requests_total{platform,result}`: `ok`, `connect`, `timeout`, `reset`, `protocol`.
     pub upstream_requests: IntCounterVec,
     /// `yimen_upstream_healthy{platform,address}`: 1 or 0.
@@ -107,7 +113,24 @@ impl Metrics {
                 "Requests the gateway itself refused or failed, by reason code.",
                 &["code"],
             )?,
-            malformed: counter(&r, "yimen_http_malformed_total", "Requests that could not be read as HTTP.")?,
+            malformed: counter(
+                &r,
+                "yimen_http_malformed_total",
+                "Requests that could not be read as HTTP, or not to their end.",
+            )?,
+            connections: gauge(&r, "yimen_connections", "Open connections of visitors.")?,
+            connections_refused: counters(
+                &r,
+                "yimen_connections_refused_total",
+                "Connections closed at once because there were too many.",
+                &["reason"],
+            )?,
+            connections_cut: counters(
+                &r,
+                "yimen_connections_cut_total",
+                "Connections cut because the visitor was too slow, by what was slow.",
+                &["reason"],
+            )?,
             upstream_requests: counters(
                 &r,
                 "yimen_upstream_requests_total",

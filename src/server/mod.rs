@@ -19,7 +19,7 @@ use pingora::apps::HttpServerOptions;
 use pingora::listeners::ListenerConfig;
 use pingora::listeners::tls::TlsSettings;
 use pingora::protocols::l4::stream::L4BufferSettings;
-use pingora::proxy::{HttpProxy, ProxyServiceBuilder};
+use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::RunArgs;
 use pingora::server::configuration::ServerConf;
 use pingora::services::listening::Service;
@@ -31,7 +31,7 @@ use self::in_process::InProcess;
 use self::shutdown::Drain;
 use crate::config::{CertificateError, Config, served};
 use crate::domain::Timestamp;
-use crate::gateway::{Gateway, GatewayParts};
+use crate::gateway::{ConnectionLimits, Front, Gateway, GatewayParts};
 use crate::identity::{Accounts, Assertions, IdentityError, Keys};
 use crate::management::{ManagementError, ManagementParts};
 use crate::metrics::Metrics;
@@ -118,7 +118,7 @@ impl Server {
         can_listen(&config)?;
         let now = Timestamp::now();
         let metrics = Arc::new(Metrics::new().map_err(|cause| StartError::system("metrics", cause))?);
-        frame_log::start(metrics.malformed.clone());
+        frame_log::start();
         let stores = Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("stores")
@@ -134,7 +134,8 @@ impl Server {
         let resolver = resolver(&config, &metrics, now)?;
         let gateway = Gateway::new(rooms.gateway_parts(&config, metrics.clone()))
             .map_err(|cause| StartError::system("the access log", cause))?;
-        frame.add_service(public_service(&frame, &config, gateway, resolver));
+        let limits = ConnectionLimits::new(&config.limits, &config.public.trusted_proxies, &metrics);
+        frame.add_service(public_service(&frame, &config, gateway, limits, resolver));
         let ops = ops::router(metrics.clone(), draining.clone());
         frame.add_service(plain_service("metrics", config.metrics_listen, ops));
         let management =
@@ -260,14 +261,17 @@ fn public_service(
     frame: &pingora::server::Server,
     config: &Config,
     gateway: Gateway,
+    limits: ConnectionLimits,
     resolver: Option<Arc<Resolver>>,
-) -> Service<HttpProxy<Gateway>> {
+) -> Service<Front<HttpProxy<Gateway>>> {
     let mut options = HttpServerOptions::default();
     options.keepalive_request_limit = Some(config.limits.keepalive_requests);
     options.allow_connect_method_proxying = true; // `admit` refuses it with a reason and counts it; the frame would not
     options.h2_idle_timeout = Some(config.limits.keepalive);
-    let mut service =
-        ProxyServiceBuilder::new(&frame.configuration, gateway).name("public").server_options(options).build();
+    let mut proxy = http_proxy(&frame.configuration, gateway);
+    proxy.server_options = Some(options);
+    let mut service = Service::new("public".to_owned(), Front::new(proxy, limits.clone()));
+    service.endpoints().set_pre_tls_callback(Arc::new(limits));
     for address in &config.public.listen {
         // The frame keeps a 64 KiB read buffer per connection; 4 KiB holds nearly every request head and costs no CPU.
         let buffers = L4BufferSettings::default().read(4096);

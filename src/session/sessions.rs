@@ -135,7 +135,8 @@ impl Sessions {
         if over || self.cached.is_gone(&key) {
             return self.gone();
         }
-        match self.flights.join(key, || self.fetch(key, known.clone(), now)).await {
+        // In a box: the way to the store is rare, and every request's future would have room for it.
+        match Box::pin(self.flights.join(key, || self.fetch(key, known.clone(), now))).await {
             Fetched::Here(entry) => Lookup::Found(self.found(&entry, now, &self.results.hit_store)),
             Fetched::Gone => self.gone(),
             Fetched::Away => self.without_store(known.as_ref(), needed, now),

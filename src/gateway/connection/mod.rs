@@ -1,0 +1,15 @@
+//! One connection of a visitor: what it may take before and between its requests.
+//! The frame's time limits count from read to read, so a byte a second is never cut, and it does not count connections. So
+//! `Front` stands before the frame's application: it gives each connection a seat, or closes it, and hands it on inside a
+//! `Guarded` stream that knows from the phases (`Watch`) which part of the conversation it is in.
+//! Cost on a request's way: a few relaxed loads and stores; a clock is read only where somebody makes us wait.
+//! Fails: a visitor who is too slow is cut (`yimen_connections_cut_total`), one too many is closed before TLS.
+
+mod front;
+mod guarded;
+mod pace;
+mod seats;
+mod watch;
+
+pub use self::front::{ConnectionLimits, Front};
+pub(crate) use self::watch::{Part, Watch};

@@ -1,0 +1,82 @@
+//! A least rate, counted over the time that we wait and over no other: a platform that is slow is not the visitor's fault.
+
+use std::time::{Duration, Instant};
+
+/// So long one may keep us waiting for the least number of bytes: long enough for a mobile network that comes and goes.
+pub(super) const WINDOW: Duration = Duration::from_secs(10);
+
+/// How one direction of a connection gets on.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    waited: Duration,
+    bytes: u64,
+    since: Option<Instant>,
+}
+
+impl Pace {
+    /// We wait. Returns how much longer that may take.
+    pub(super) fn waits(&mut self, now: Instant) -> Duration {
+        let since = *self.since.get_or_insert(now);
+        WINDOW.saturating_sub(self.waited + (now - since))
+    }
+
+    /// Bytes moved. A window with `least` bytes is passed, and the next one begins.
+    pub(super) fn moved(&mut self, bytes: usize, least: u64, now: impl FnOnce() -> Instant) {
+        if let Some(since) = self.since.take() {
+            self.waited += now().saturating_duration_since(since);
+        }
+        if self.waited.is_zero() {
+            return; // nobody kept us waiting
+        }
+        self.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
+        if self.bytes >= least {
+            *self = Self::default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEAST: u64 = 10_240;
+
+    fn after(pace: &mut Pace, steps: usize, bytes: usize, each: Duration) -> Option<usize> {
+        let mut now = Instant::now();
+        for step in 0..steps {
+            pace.waits(now);
+            now += each;
+            if pace.waits(now).is_zero() {
+                return Some(step);
+            }
+            pace.moved(bytes, LEAST, || now);
+        }
+        None
+    }
+
+    #[test]
+    fn a_byte_a_second_is_too_slow_after_one_window() {
+        assert_eq!(after(&mut Pace::default(), 100, 1, Duration::from_secs(1)), Some(9));
+    }
+
+    #[test]
+    fn silence_is_too_slow_after_one_window() {
+        assert_eq!(after(&mut Pace::default(), 1, 0, Duration::from_secs(10)), Some(0));
+    }
+
+    #[test]
+    fn the_least_rate_may_go_on_for_ever() {
+        assert_eq!(after(&mut Pace::default(), 10_000, 1_200, Duration::from_secs(1)), None);
+    }
+
+    #[test]
+    fn time_in_which_nobody_waits_for_the_visitor_does_not_count() {
+        let (mut pace, start) = (Pace::default(), Instant::now());
+        for step in 0..100 {
+            let now = start + Duration::from_secs(60 * step);
+            pace.waits(now);
+            pace.moved(100, LEAST, || now + Duration::from_millis(90));
+        }
+        assert!(pace.waits(start + Duration::from_secs(6000)) > Duration::from_secs(0));
+    }
+}
