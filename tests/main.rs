@@ -22,6 +22,7 @@ mod session_cache;
 mod session_rules;
 mod session_store_away;
 mod sign_in;
+mod slow_visitors;
 mod store_contract;
 mod store_outage;
 mod streams;

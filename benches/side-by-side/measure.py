@@ -392,6 +392,8 @@ directory = "{routes}"
 [stores]
 sessions = "redis://127.0.0.1:{self.bench.redis}/{redis_number}"
 register = "sqlite:{home}/register.db"
+[limits]
+connections_per_address_max = 100000
 [runtime]
 threads = 1
 [log]

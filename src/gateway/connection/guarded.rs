@@ -47,10 +47,17 @@ impl<S> Guarded<S> {
 
     fn got(&mut self, bytes: usize) {
         match self.watch.part() {
-            Part::Idle if bytes > 0 => self.watch.enter(Part::Head),
+            Part::Idle if bytes > 0 => self.begin(),
             Part::Body => self.reading.moved(bytes, self.rules.window_bytes_min, Instant::now),
             _ => {}
         }
+    }
+
+    /// A request begins: nothing that the last one took counts for it.
+    fn begin(&mut self) {
+        self.watch.enter(Part::Head);
+        self.reading = Pace::default();
+        self.timer.take_if(|(set_for, _)| *set_for == Part::Head);
     }
 
     /// Nothing came. Whether the visitor has used up the time for this part.
