@@ -152,6 +152,31 @@ async fn many_small_bodies_that_each_take_a_while_are_not_one_slow_body() {
 }
 
 #[tokio::test]
+async fn where_no_rate_is_asked_for_a_body_may_pause() {
+    let window = Window::with(|setup| {
+        setup.plaintext();
+        setup.set("limits.rate_bytes_min", 0);
+    })
+    .await;
+    let address = window.gateway.public;
+    let answer = blocking(move || {
+        let mut stream = connect(address);
+        stream
+            .write_all(b"POST /hangzhou/small/upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 4\r\n\r\nab")
+            .unwrap();
+        let longer_than_a_window = Duration::from_secs(11);
+        stream.set_read_timeout(Some(longer_than_a_window)).unwrap();
+        assert!(stream.read(&mut [0; 64]).is_err(), "cut, or answered without its body");
+        stream.write_all(b"cd").unwrap();
+        let mut piece = [0; 4096];
+        let read = stream.read(&mut piece).unwrap();
+        String::from_utf8_lossy(&piece[..read]).into_owned()
+    })
+    .await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test]
 async fn an_idle_connection_is_closed_after_its_time_and_a_busy_one_is_not() {
     let gateway = gateway(true, &[("limits.keepalive_seconds", 1), ("limits.keepalive_requests", 1_000_000)]).await;
     let address = gateway.public;

@@ -65,6 +65,7 @@ impl<S> Guarded<S> {
         let part = self.watch.part();
         match part {
             Part::Answer | Part::Streams => return false,
+            Part::Body if self.rules.window_bytes_min == 0 => return false,
             Part::Body => drop(self.reading.waits(Instant::now())),
             Part::Handshake | Part::Idle | Part::Head => {}
         }
@@ -115,6 +116,9 @@ impl<S> Guarded<S> {
             self.write_timer = None;
             return written;
         };
+        if self.rules.window_bytes_min == 0 {
+            return Poll::Pending;
+        }
         let left = self.writing.waits(Instant::now());
         let timer = self.write_timer.get_or_insert_with(|| Box::pin(sleep_until((Instant::now() + left).into())));
         ready!(timer.as_mut().poll(context));
