@@ -14,6 +14,8 @@ mod support;
 mod accounts_last;
 mod browser;
 mod demo;
+mod framing;
+mod framing_http2;
 mod front_door;
 mod layers;
 mod malformed;

@@ -1,49 +1,11 @@
 //! Requests that nobody's browser sends. Raw bytes, on a listener without TLS so that every byte is ours.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use crate::support::filing::Filing;
 use crate::support::gateway::Gateway;
 use crate::support::platform::RecordingPlatform;
-
-/// An answer as bytes, and whether the connection was closed after it.
-struct Raw {
-    text: String,
-    closed: bool,
-}
-
-impl Raw {
-    fn status(&self) -> u16 {
-        self.text.get(9..12).and_then(|digits| digits.parse().ok()).unwrap_or_default()
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        let mut lines = self.text.split("\r\n\r\n").next()?.lines();
-        lines
-            .find_map(|line| line.split_once(": ").filter(|(known, _)| known.eq_ignore_ascii_case(name)))
-            .map(|(_, v)| v)
-    }
-}
-
-fn say(address: SocketAddr, bytes: &[u8]) -> Raw {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
-    let _ = stream.write_all(bytes); // it may be refused before the last byte
-    let (mut answer, mut piece) = (Vec::new(), [0; 4096]);
-    let closed = loop {
-        match stream.read(&mut piece) {
-            Ok(0) => break true,
-            Ok(read) => answer.extend_from_slice(&piece[..read]),
-            Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {
-                break false;
-            }
-            Err(_) => break true, // reset: closed with bytes of ours unread
-        }
-    };
-    Raw { text: String::from_utf8_lossy(&answer).into_owned(), closed }
-}
+use crate::support::raw::{Raw, say};
 
 struct Door {
     gateway: Gateway,
@@ -64,7 +26,7 @@ impl Door {
 
     async fn says(&self, bytes: impl Into<Vec<u8>>) -> Raw {
         let (address, bytes) = (self.gateway.public, bytes.into());
-        tokio::task::spawn_blocking(move || say(address, &bytes)).await.unwrap()
+        tokio::task::spawn_blocking(move || say(address, &bytes, Duration::from_secs(3))).await.unwrap()
     }
 }
 

@@ -47,14 +47,17 @@ pub(crate) fn admit(header: &mut RequestHeader, limits: &LimitsConfig) -> Result
     Ok(size)
 }
 
-/// The fields that only we may say, as far as somebody sent them.
+/// The fields that go no further, as far as somebody sent them: those that only we may say, and those with an underscore in their
+/// name. Platforms that hand fields on as variables (RFC 3875 section 4.1.18) cannot tell `a_b` from `a-b`, so it could stand in
+/// for any field that we have checked.
 fn reserved(header: &RequestHeader, limits: &LimitsConfig) -> Result<Vec<HeaderName>, Refusal> {
     let (mut count, mut bytes) = (0, 0);
     let mut reserved = Vec::new(); // allocates only when somebody sent one
     for (name, value) in &header.headers {
         count += 1;
         bytes += name.as_str().len() + value.len() + 4; // with colon, space and line end
-        if fate(name.as_str()) == Fate::Drop && !reserved.contains(name) {
+        let dropped = fate(name.as_str()) == Fate::Drop || name.as_str().contains('_');
+        if dropped && !reserved.contains(name) {
             reserved.push(name.clone());
         }
     }
@@ -76,7 +79,8 @@ fn body_size(header: &RequestHeader) -> Result<BodySize, Refusal> {
     };
     let digits = length.as_bytes();
     let number = std::str::from_utf8(digits).ok().filter(|_| digits.iter().all(u8::is_ascii_digit));
-    match number.and_then(|digits| digits.parse::<u64>().ok()) {
+    let canonical = number.filter(|digits| *digits == "0" || !digits.starts_with('0')); // some read a leading zero as octal
+    match canonical.and_then(|digits| digits.parse::<u64>().ok()) {
         Some(number) if lengths.next().is_none() && i64::try_from(number).is_ok() => Ok(BodySize::Known(number)),
         _ => Err(Refusal::BadLength),
     }
@@ -161,12 +165,8 @@ fn canonical_path(header: &mut RequestHeader) -> Result<(), Refusal> {
 
 /// The canonical host name without port. Call it after [`admit`].
 pub(crate) fn host_of(header: &RequestHeader) -> &str {
-    let value = match header.headers.get(HOST) {
-        Some(value) => value.to_str().unwrap_or_default(),
-        None => header.uri.authority().map_or("", http::uri::Authority::as_str),
-    };
-    let end = if value.starts_with('[') { value.find(']').map(|at| at + 1) } else { value.find(':') };
-    end.and_then(|end| value.get(..end)).unwrap_or(value)
+    let value = host_field(header);
+    value.get(..host::name_length(value)).unwrap_or(value)
 }
 
 /// Host with port, as canonical as it is forwarded.
@@ -228,6 +228,7 @@ mod tests {
                 ("Yimen_Assertion", "x"),
                 ("yimen-assertion", "y"),
                 ("X-Forwarded-For", "1.1.1.1"),
+                ("Accept_Language", "en"),
             ],
         );
         admit(&mut header, &limits()).unwrap();
@@ -255,6 +256,7 @@ mod tests {
             ("/", vec![host, ("Content-Length", "5"), ("Content-Length", "5")], Refusal::BadLength),
             ("/", vec![host, ("Content-Length", "9223372036854775808")], Refusal::BadLength),
             ("/", vec![host, ("Content-Length", "+5")], Refusal::BadLength),
+            ("/", vec![host, ("Content-Length", "05")], Refusal::BadLength),
             ("/", vec![host, ("Content-Length", "")], Refusal::BadLength),
         ] {
             assert_eq!(admit(&mut request(target, &fields), &limits()), Err(expected), "{target} {fields:?}");

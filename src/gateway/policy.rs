@@ -31,13 +31,20 @@ const RESERVED: [&str; 16] = [
 ];
 
 /// Beginnings of names that only the gateway may set.
-const RESERVED_BEGINNINGS: [&str; 6] =
-    ["yimen-", "x-yimen-", "x-forwarded-", "x-client-cert", "x-ssl-client", "x-original-host"];
+const RESERVED_BEGINNINGS: [&str; 7] = [
+    "yimen-",
+    "x-yimen-",
+    "x-forwarded-",
+    "client-cert", // RFC 9440
+    "x-client-cert",
+    "x-ssl-client",
+    "x-original-host",
+];
 
 /// The fate of a field by its name in lower case, as HTTP/1 and HTTP/2 parsers hand it over.
 pub fn fate(name: &str) -> Fate {
     // Most names begin with another letter than every reserved one.
-    if !matches!(name.as_bytes().first(), Some(b'f' | b'p' | b's' | b't' | b'x' | b'y')) {
+    if !matches!(name.as_bytes().first(), Some(b'c' | b'f' | b'p' | b's' | b't' | b'x' | b'y')) {
         return Fate::Keep;
     }
     let is = |reserved: &&str| same(name, reserved);
@@ -72,6 +79,7 @@ mod tests {
             "x-real-ip",
             "proxy",
             "x-client-cert-hash",
+            "client-cert-chain",
         ] {
             assert_eq!(fate(name), Fate::Drop, "{name}");
         }
@@ -79,6 +87,8 @@ mod tests {
             "host",
             "accept",
             "cookie",
+            "content-length",
+            "cache-control",
             "authorization",
             "x-requested-with",
             "x-csrf-token",

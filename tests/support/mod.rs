@@ -6,10 +6,13 @@ pub mod browser;
 pub mod citizen;
 pub mod filing;
 pub mod gateway;
+pub mod http2;
 pub mod node;
 pub mod platform;
 pub mod process;
+pub mod raw;
 pub mod redis;
+pub mod strict;
 pub mod window;
 
 use std::future::Future;
