@@ -12,7 +12,7 @@ use crate::config::Network;
 /// Makes request ids: 16 hex digits of this process, 16 counting up. Unique, not secret.
 #[derive(Debug)]
 pub(crate) struct RequestIds {
-    process: u64,
+    process: [u8; 16],
     next: AtomicU64,
 }
 
@@ -26,21 +26,26 @@ impl RequestIds {
         let mut seed = [0; 8];
         // Without randomness ids of two processes may meet; nothing but a search in the log depends on them.
         let process = rand::fill(&mut seed).map_or(0, |()| u64::from_be_bytes(seed));
-        Self { process, next: AtomicU64::new(1) }
+        Self { process: hex(process), next: AtomicU64::new(1) }
     }
 
     pub(crate) fn next(&self) -> RequestId {
-        let count = self.next.fetch_add(1, Ordering::Relaxed);
-        let number = (u128::from(self.process) << 64) | u128::from(count);
-        let mut digits = number;
-        let mut text = [b'0'; 32];
-        for place in text.iter_mut().rev() {
-            let nibble = u8::try_from(digits & 15).unwrap_or(0);
-            *place = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
-            digits >>= 4;
-        }
+        let mut text = [0; 32];
+        let (process, count) = text.split_at_mut(16);
+        process.copy_from_slice(&self.process);
+        count.copy_from_slice(&hex(self.next.fetch_add(1, Ordering::Relaxed)));
         RequestId(text)
     }
+}
+
+/// 16 digits, with zeros in front.
+fn hex(number: u64) -> [u8; 16] {
+    let mut text = [0; 16];
+    for (place, byte) in text.chunks_exact_mut(2).zip(number.to_be_bytes()) {
+        let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+        place.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+    }
+    text
 }
 
 impl RequestId {
@@ -110,6 +115,7 @@ mod tests {
         let ids = RequestIds::new();
         let (one, two) = (ids.next(), ids.next());
         assert_ne!(one.as_str(), two.as_str());
+        assert_eq!(&hex(0x0123_4567_89ab_cdef), b"0123456789abcdef");
         assert!(one.as_str().len() == 32 && one.as_str().bytes().all(|byte| byte.is_ascii_hexdigit()));
     }
 }

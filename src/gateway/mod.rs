@@ -223,8 +223,13 @@ impl ProxyHttp for Gateway {
     async fn early_request_filter(&self, downstream: &mut Downstream, ctx: &mut Context) -> pingora::Result<()> {
         ctx.inflight = Some(Inflight::enter(&self.parts.metrics.inflight));
         let limits = &self.parts.limits;
-        downstream.set_write_timeout(Some(limits.body_idle));
+        if downstream.is_http2() || limits.rate_bytes_min == 0 {
+            downstream.set_write_timeout(Some(limits.body_idle)); // else the guard's least rate cuts sooner, and costs no timer
+        }
         downstream.set_total_drain_timeout(Some(limits.body_idle));
+        if downstream.get_keepalive().is_some() {
+            downstream.set_keepalive(Some(0)); // no limit of the frame's own, and no timer for it: the guard ends idle connections
+        }
         enter(downstream, Part::Answer);
         Ok(())
     }
