@@ -13,6 +13,7 @@ mod support;
 
 mod accounts_last;
 mod browser;
+mod bulkhead;
 mod demo;
 mod front_door;
 mod layers;

@@ -8,8 +8,9 @@ use http::HeaderValue;
 use prometheus::IntGauge;
 
 use super::arrive::RequestId;
+use super::bulkhead::Place;
 use super::refusal::Refusal;
-use super::standing::{Instance, Standing};
+use super::standing::Instance;
 use crate::domain::{Level, Timestamp};
 use crate::routing::{Platform, Route};
 use crate::session::Live;
@@ -37,7 +38,7 @@ pub(crate) struct Visit {
     pub(crate) platform: Arc<Platform>,
     pub(crate) route_index: usize,
     pub(crate) level: Level,
-    pub(crate) standing: Arc<Standing>,
+    pub(crate) standing: Place,
     pub(crate) session: Option<Arc<Live>>,
     pub(crate) assertion: Option<HeaderValue>,
     pub(crate) upgrade: bool,

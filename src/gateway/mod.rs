@@ -10,6 +10,7 @@ mod admit;
 mod answer;
 mod arrive;
 mod breaker;
+mod bulkhead;
 mod connection;
 mod context;
 mod fields;
@@ -109,7 +110,7 @@ struct Phases {
 impl Gateway {
     /// Opens the access log. `Err`: its file cannot be written.
     pub fn new(parts: GatewayParts) -> io::Result<Self> {
-        let standings = Standings::new(parts.metrics.clone());
+        let standings = Standings::new(parts.metrics.clone(), parts.limits.platform_inflight_max);
         let phase = |name| parts.metrics.phase_duration.with_label_values(&[name]);
         let phases = Phases {
             policy: phase("policy"),
@@ -171,6 +172,7 @@ impl Gateway {
             if gateway {
                 return Ok(Step::Inside);
             }
+            visit.standing.take()?;
             protect::introduce(&mut visit, &self.parts.assertions, ctx.now)?;
             Ok(Step::Forward)
         });

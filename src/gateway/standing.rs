@@ -12,15 +12,17 @@ use foldhash::fast::RandomState;
 use http::{HeaderValue, Method};
 use parking_lot::Mutex;
 use pingora::upstreams::peer::HttpPeer;
-use prometheus::{Histogram, IntCounter};
+use prometheus::{Histogram, IntCounter, IntGauge};
 
 use super::breaker::Breaker;
+use super::bulkhead::Bulkhead;
 use crate::domain::{PlatformId, Timestamp};
 use crate::metrics::Metrics;
 use crate::routing::{Platform, Upstream};
 
 /// Platforms with metric series of their own; the rest share `_overflow` (Prometheus servers suffer from more).
 const PLATFORM_SERIES_MAX: usize = 2000;
+const OVERFLOW: &str = "_overflow";
 /// A name is looked up again after this long: the usual order of a DNS entry's life.
 const NAME_LIFE: Duration = Duration::from_secs(30);
 const NAME_DEADLINE: Duration = Duration::from_secs(1);
@@ -29,6 +31,8 @@ const NAME_DEADLINE: Duration = Duration::from_secs(1);
 pub(crate) struct Standings {
     all: DashMap<PlatformId, Arc<Standing>, RandomState>,
     metrics: Arc<Metrics>,
+    /// Requests at a time of a platform whose filing names no figure.
+    inflight_max: u32,
 }
 
 /// One platform.
@@ -39,6 +43,8 @@ pub(crate) struct Standing {
     turns: Vec<usize>,
     next: AtomicUsize,
     pub(crate) served_by: HeaderValue,
+    /// Requests that may be under way at a time.
+    pub(crate) inflight_max: i64,
     pub(crate) counters: Arc<Counters>,
 }
 
@@ -58,14 +64,15 @@ pub(crate) struct Counters {
     requests: [[OnceLock<IntCounter>; CLASSES.len()]; METHODS.len()],
     pub(crate) duration: Histogram,
     pub(crate) upstream_ok: IntCounter,
+    pub(crate) bulkhead: Bulkhead,
 }
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other"];
 const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
 impl Standings {
-    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
-        Self { all: DashMap::with_hasher(RandomState::default()), metrics }
+    pub(crate) fn new(metrics: Arc<Metrics>, inflight_max: u32) -> Self {
+        Self { all: DashMap::with_hasher(RandomState::default()), metrics, inflight_max }
     }
 
     /// The standing of a platform as filed now.
@@ -75,13 +82,15 @@ impl Standings {
         {
             return known.clone();
         }
-        let label = if self.all.len() < PLATFORM_SERIES_MAX { platform.id.as_str() } else { "_overflow" };
+        let label = if self.all.len() < PLATFORM_SERIES_MAX { platform.id.as_str() } else { OVERFLOW };
+        let made =
+            |before: &[Arc<Instance>], counters| Arc::new(Standing::new(platform, before, counters, self.inflight_max));
         let mut entry = self
             .all
             .entry(platform.id.clone())
-            .or_insert_with(|| Arc::new(Standing::new(platform, &[], Arc::new(Counters::new(label, &self.metrics)))));
+            .or_insert_with(|| made(&[], Arc::new(Counters::new(label, &self.metrics))));
         if !Arc::ptr_eq(&entry.platform, platform) {
-            *entry = Arc::new(Standing::new(platform, &entry.instances, entry.counters.clone()));
+            *entry = made(&entry.instances, entry.counters.clone());
         }
         entry.clone()
     }
@@ -93,7 +102,7 @@ impl Standings {
 }
 
 impl Standing {
-    fn new(platform: &Arc<Platform>, before: &[Arc<Instance>], counters: Arc<Counters>) -> Self {
+    fn new(platform: &Arc<Platform>, before: &[Arc<Instance>], counters: Arc<Counters>, inflight_max: u32) -> Self {
         let mut instances = Vec::new();
         let mut turns = Vec::new();
         for upstream in &platform.upstreams {
@@ -110,6 +119,7 @@ impl Standing {
             turns,
             next: AtomicUsize::new(0),
             served_by: served_by.unwrap_or(HeaderValue::from_static("-")), // ids are DNS labels
+            inflight_max: platform.inflight_max.unwrap_or(inflight_max).into(),
             counters,
         }
     }
@@ -175,7 +185,11 @@ impl Instance {
 
 impl Counters {
     fn new(label: &str, metrics: &Arc<Metrics>) -> Self {
+        // A count that is a limit cannot be shared: a platform without a series of its own counts unseen.
+        let unseen = (label == OVERFLOW).then(|| IntGauge::new("unseen", "unseen").ok()).flatten();
+        let inflight = unseen.unwrap_or_else(|| metrics.platform_inflight.with_label_values(&[label]));
         Self {
+            bulkhead: Bulkhead::new(inflight),
             label: label.to_owned(),
             metrics: metrics.clone(),
             requests: Default::default(),

@@ -24,6 +24,8 @@ pub struct Metrics {
     pub phase_duration: HistogramVec,
     /// `yimen_http_inflight_requests`.
     pub inflight: IntGauge,
+    /// `yimen_platform_inflight_requests{platform}`: the bulkhead's count; platforms without a series of their own are not in it.
+    pub platform_inflight: IntGaugeVec,
     /// `yimen_http_refusals_total{code}`: our own no, by reason code.
     pub refusals: IntCounterVec,
     /// `yimen_http_malformed_total`: connections that ended within a header.
@@ -107,6 +109,12 @@ impl Metrics {
                 &PHASE_BUCKETS,
             )?,
             inflight: gauge(&r, "yimen_http_inflight_requests", "Requests being worked on.")?,
+            platform_inflight: gauges(
+                &r,
+                "yimen_platform_inflight_requests",
+                "Requests a platform has under way.",
+                &["platform"],
+            )?,
             refusals: counters(
                 &r,
                 "yimen_http_refusals_total",

@@ -138,6 +138,8 @@ fn platform(
     let zones = if fields.has("zones") { zones } else { [Zone::Internet].into() };
     let attributes = fields.list::<Attribute>("attributes", "names of attributes of a person");
     let attributes = attributes.into_iter().map(|(attribute, _)| attribute.0).collect();
+    let inflight_max = fields.has("inflight_max").then(|| fields.number("inflight_max", 1, 1..=1_000_000));
+    let inflight_max = inflight_max.and_then(|number| u32::try_from(number).ok());
     fields.finish();
     let division = division?;
     Some(Filing {
@@ -152,6 +154,7 @@ fn platform(
             upstreams: upstreams?,
             attributes,
             zones,
+            inflight_max,
             routes: routes?,
         },
         owner: owner?,

@@ -42,6 +42,7 @@ pub fn own_platform() -> Option<Platform> {
         upstreams: Box::default(),
         attributes: Box::default(),
         zones: [Zone::Internet, Zone::Extranet].into(),
+        inflight_max: None,
         routes: PAGES.into_iter().map(route).collect(),
     })
 }

@@ -133,6 +133,7 @@ fn each_mistake_is_told_where_it_stands_with_a_way_on() {
         ("valid_until = \"2027-02-28\"", "valid_until = \"2027-02-30\"", "f.toml:13:15: platform.valid_until", "day"),
         ("filing_number = \"n\"\n", "", "f.toml:1:2: platform.filing_number: got nothing", "draft"),
         ("contact = \"c\"", "contact = \"\"", "f.toml:14:11: platform.contact", "1 to 500 characters"),
+        ("contact = \"c\"", "contact = \"c\"\ninflight_max = 0", "f.toml:15:16: platform.inflight_max", "1 to 1000000"),
         ("127.0.0.1:9108", "127.0.0.1", "f.toml:18:11: upstream[0].address", "host:port"),
         ("[[upstream]]\naddress = \"127.0.0.1:9108\"\n", "", "f.toml:1:1: upstream: got nothing", "[[upstream]]"),
         ("[\"002099029000\"]", "[\"002099029999\"]", "f.toml:21:10: route[0].items[0]", "items.csv"),

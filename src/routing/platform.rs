@@ -28,6 +28,8 @@ pub struct Platform {
     pub attributes: Box<[Box<str>]>,
     /// Networks from which it may be reached.
     pub zones: Box<[Zone]>,
+    /// Requests it may have at a time; `None`: as many as `limits.platform_inflight_max` says.
+    pub inflight_max: Option<u32>,
     /// What of it is reachable, and under which policy.
     pub routes: Arc<[Route]>,
 }

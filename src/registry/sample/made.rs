@@ -145,6 +145,7 @@ impl<'a> Sample<'a> {
             upstreams: [upstream].into(),
             attributes: Box::default(),
             zones: [Zone::Internet].into(),
+            inflight_max: None,
             routes: routes.into_iter().filter(|(.., codes)| !codes.is_empty()).map(route).collect(),
         })
     }
