@@ -12,6 +12,7 @@
 mod support;
 
 mod accounts_last;
+mod black_hole;
 mod browser;
 mod bulkhead;
 mod demo;

@@ -53,7 +53,7 @@ use self::refusal::Refusal;
 use self::resolve::Resolved;
 use self::standing::{Counters, Standings};
 use crate::config::{LimitsConfig, LogConfig, Network};
-use crate::domain::Zone;
+use crate::domain::{Timestamp, Zone};
 use crate::identity::Assertions;
 use crate::metrics::Metrics;
 use crate::portal::{Portal, region_of};
@@ -194,7 +194,7 @@ impl Gateway {
     fn upstream_fault(&self, ctx: &Context, result: &str, breaks: bool) {
         let (Some(visit), Some(instance)) = (&ctx.visit, ctx.tried.last()) else { return };
         visit.standing.counters.upstream_failed(result);
-        if breaks && instance.breaker.failed(ctx.now) {
+        if breaks && instance.breaker.failed(ctx.now, Timestamp::now()) {
             visit.standing.counters.healthy(instance.address(), false);
             tracing::warn!(platform = %visit.platform.id, address = instance.address(), "instance taken out, it does not answer");
         }
@@ -344,7 +344,7 @@ impl ProxyHttp for Gateway {
             self.phases.first_byte.observe(forwarded.elapsed().as_secs_f64());
         }
         visit.standing.counters.upstream_ok.inc();
-        if instance.breaker.answered() {
+        if instance.breaker.answered(Timestamp::now) {
             visit.standing.counters.healthy(instance.address(), true);
         }
         answer::dress(answer, visit, ctx, self.parts.https);
