@@ -19,6 +19,7 @@ mod demo;
 mod front_door;
 mod layers;
 mod malformed;
+mod retries;
 mod sample_platform;
 mod session_cache;
 mod session_rules;

@@ -178,7 +178,8 @@ pub struct LimitsConfig {
     pub keepalive_requests: u32,
     /// Idle connections kept to platforms, in all (1 024).
     pub upstream_pool: usize,
-    /// Further tries at other instances when nothing was sent yet (2).
+    /// Further tries when nothing was sent yet or the method is idempotent (2: with the first, three, the figure of the SRE
+    /// guides), within the budget of `gateway/retry.rs`.
     pub retries_max: usize,
 }
 

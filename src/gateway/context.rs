@@ -28,7 +28,9 @@ pub struct Context {
     pub(crate) body_bytes: u64,
     /// Instances tried, the last one in use.
     pub(crate) tried: Vec<Arc<Instance>>,
-    /// When the request was handed to an instance.
+    /// The same instance may be tried once more, over a connection of its own.
+    pub(crate) again: bool,
+    /// When the request was handed to an instance; `None` from its answer on.
     pub(crate) forwarded: Option<Instant>,
     pub(crate) inflight: Option<Inflight>,
 }
@@ -79,6 +81,7 @@ impl Context {
             refusal: None,
             body_bytes: 0,
             tried: Vec::new(),
+            again: false,
             forwarded: None,
             inflight: None,
         }

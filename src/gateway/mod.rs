@@ -13,6 +13,7 @@ mod breaker;
 mod bulkhead;
 mod connection;
 mod context;
+mod fault;
 mod fields;
 mod finish;
 mod forward;
@@ -23,6 +24,7 @@ mod policy;
 mod protect;
 mod refusal;
 mod resolve;
+mod retry;
 mod standing;
 
 use std::io;
@@ -49,6 +51,7 @@ use self::answer::Asker;
 use self::arrive::RequestIds;
 use self::connection::{Part, Watch};
 use self::context::{Context, Inflight};
+use self::fault::Fault;
 use self::refusal::Refusal;
 use self::resolve::Resolved;
 use self::standing::{Counters, Standings};
@@ -190,15 +193,6 @@ impl Gateway {
         ctx.refusal = Some(refusal);
         answered
     }
-
-    fn upstream_fault(&self, ctx: &Context, result: &str, breaks: bool) {
-        let (Some(visit), Some(instance)) = (&ctx.visit, ctx.tried.last()) else { return };
-        visit.standing.counters.upstream_failed(result);
-        if breaks && instance.breaker.failed(ctx.now, Timestamp::now()) {
-            visit.standing.counters.healthy(instance.address(), false);
-            tracing::warn!(platform = %visit.platform.id, address = instance.address(), "instance taken out, it does not answer");
-        }
-    }
 }
 
 /// What follows when nothing speaks against a request.
@@ -274,7 +268,7 @@ impl ProxyHttp for Gateway {
         Ok(())
     }
 
-    async fn upstream_peer(&self, _downstream: &mut Downstream, ctx: &mut Context) -> pingora::Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, downstream: &mut Downstream, ctx: &mut Context) -> pingora::Result<Box<HttpPeer>> {
         match forward::peer(ctx).await {
             Ok(peer) => {
                 if ctx.tried.len() > 1 {
@@ -283,9 +277,12 @@ impl ProxyHttp for Gateway {
                 Ok(peer)
             }
             Err(refusal) => {
+                let mut error = Error::explain(ErrorType::HTTPStatus(503), "no instance");
+                let unknown_name = refusal == Refusal::ConnectFailed;
+                error.set_retry(unknown_name && self.after_fault(downstream, ctx, Fault::Connect));
                 // After a failed try the failure is the better answer than "none left".
                 ctx.refusal.get_or_insert(refusal);
-                Error::e_explain(ErrorType::HTTPStatus(503), "no instance")
+                Err(error)
             }
         }
     }
@@ -307,15 +304,27 @@ impl ProxyHttp for Gateway {
 
     fn fail_to_connect(
         &self,
-        _downstream: &mut Downstream,
+        downstream: &mut Downstream,
         _peer: &HttpPeer,
         ctx: &mut Context,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        let timeout = matches!(error.etype(), ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout);
-        self.upstream_fault(ctx, if timeout { "timeout" } else { "connect" }, true);
-        ctx.refusal = Some(if timeout { Refusal::PlatformTimeout } else { Refusal::ConnectFailed });
-        error.set_retry(true); // nothing was sent yet
+        let retry = self.after_fault(downstream, ctx, Fault::of_connect(&error));
+        error.set_retry(retry);
+        error
+    }
+
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        downstream: &mut Downstream,
+        mut error: Box<Error>,
+        ctx: &mut Context,
+        reused: bool,
+    ) -> Box<Error> {
+        let fault = Fault::of(&error, reused).filter(|_| ctx.forwarded.is_some()); // else the answer had begun
+        let retry = fault.is_some_and(|fault| self.after_fault(downstream, ctx, fault));
+        error.set_retry(retry);
         error
     }
 
@@ -325,7 +334,7 @@ impl ProxyHttp for Gateway {
         request: &mut RequestHeader,
         ctx: &mut Context,
     ) -> pingora::Result<()> {
-        ctx.refusal = None; // of an earlier try
+        (ctx.refusal, ctx.body_bytes) = (None, 0); // of an earlier try
         let proto = if self.parts.https { "https" } else { "http" };
         match &ctx.visit {
             Some(visit) => forward::dress(request, visit, ctx, proto),
@@ -369,16 +378,6 @@ impl ProxyHttp for Gateway {
     async fn fail_to_proxy(&self, downstream: &mut Downstream, error: &Error, ctx: &mut Context) -> FailToProxy {
         let cut = Watch::of(downstream.digest()).is_some_and(Watch::was_cut);
         let refusal = ctx.refusal.take().unwrap_or_else(|| if cut { Refusal::BodyTimeout } else { refusal_of(error) });
-        if *error.esource() == ErrorSource::Upstream && ctx.forwarded.is_some() {
-            let result = match refusal {
-                Refusal::PlatformTimeout => "timeout",
-                Refusal::PlatformGarbled => "protocol",
-                _ => "reset",
-            };
-            if !matches!(refusal, Refusal::ConnectFailed | Refusal::NoInstance) {
-                self.upstream_fault(ctx, result, true);
-            }
-        }
         let (status, code) = refusal.status_and_code();
         // The frame's own words name addresses and header text, so only the kind of error goes into the log.
         tracing::info!(

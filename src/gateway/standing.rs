@@ -16,6 +16,7 @@ use prometheus::{Histogram, IntCounter, IntGauge};
 
 use super::breaker::Breaker;
 use super::bulkhead::Bulkhead;
+use super::retry::Budget;
 use crate::domain::{PlatformId, Timestamp};
 use crate::metrics::Metrics;
 use crate::routing::{Platform, Upstream};
@@ -65,6 +66,7 @@ pub(crate) struct Counters {
     pub(crate) duration: Histogram,
     pub(crate) upstream_ok: IntCounter,
     pub(crate) bulkhead: Bulkhead,
+    pub(crate) budget: Budget,
 }
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other"];
@@ -137,6 +139,12 @@ impl Standing {
             .cloned()
     }
 
+    /// Whether an instance that was not tried for this request answers as far as we know.
+    pub(crate) fn has_other(&self, tried: &[Arc<Instance>]) -> bool {
+        let untried = |instance: &&Arc<Instance>| !tried.iter().any(|other| Arc::ptr_eq(other, instance));
+        self.instances.iter().filter(untried).any(|instance| !instance.breaker.is_open())
+    }
+
     /// Whether some instance may still be asked: closed breaker, or one whose trial is due is left to `pick`.
     pub(crate) fn is_healthy(&self) -> bool {
         self.instances.iter().any(|instance| !instance.breaker.is_open())
@@ -190,6 +198,7 @@ impl Counters {
         let inflight = unseen.unwrap_or_else(|| metrics.platform_inflight.with_label_values(&[label]));
         Self {
             bulkhead: Bulkhead::new(inflight),
+            budget: Budget::default(),
             label: label.to_owned(),
             metrics: metrics.clone(),
             requests: Default::default(),
@@ -213,6 +222,11 @@ impl Counters {
     /// Counts a request to a platform that failed.
     pub(crate) fn upstream_failed(&self, result: &str) {
         self.metrics.upstream_requests.with_label_values(&[self.label.as_str(), result]).inc();
+    }
+
+    /// Counts a request that was tried again, or was not for want of budget.
+    pub(crate) fn retried(&self, reason: &str) {
+        self.metrics.upstream_retries.with_label_values(&[self.label.as_str(), reason]).inc();
     }
 
     /// Shows whether an address answers.

@@ -38,6 +38,8 @@ pub struct Metrics {
     pub connections_cut: IntCounterVec,
     /// `yimen_upstream_requests_total{platform,result}`: `ok`, `connect`, `timeout`, `reset`, `protocol`.
     pub upstream_requests: IntCounterVec,
+    /// `yimen_upstream_retries_total{platform,reason}`: `connect`, `reset`, `stale`, `no_budget`: wanted, not made.
+    pub upstream_retries: IntCounterVec,
     /// `yimen_upstream_healthy{platform,address}`: 1 or 0.
     pub upstream_healthy: IntGaugeVec,
     /// `yimen_session_lookups_total{result}`: `hit_local`, `hit_store`, `grace`, `absent`, `unknown`.
@@ -144,6 +146,12 @@ impl Metrics {
                 "yimen_upstream_requests_total",
                 "Requests sent to platforms, by outcome.",
                 &["platform", "result"],
+            )?,
+            upstream_retries: counters(
+                &r,
+                "yimen_upstream_retries_total",
+                "Requests tried again, by what went wrong before; no_budget: that would have been.",
+                &["platform", "reason"],
             )?,
             upstream_healthy: gauges(
                 &r,

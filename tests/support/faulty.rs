@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -35,6 +35,8 @@ struct Shared {
     received: AtomicUsize,
     posts: AtomicUsize,
     turns: AtomicU64,
+    /// The next request is closed upon.
+    once: AtomicBool,
 }
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -48,6 +50,7 @@ impl FaultyPlatform {
             received: AtomicUsize::new(0),
             posts: AtomicUsize::new(0),
             turns: AtomicU64::new(0),
+            once: AtomicBool::new(false),
         };
         let platform = Self { address: listener.local_addr().unwrap(), shared: Arc::new(shared) };
         let shared = Arc::clone(&platform.shared);
@@ -64,6 +67,11 @@ impl FaultyPlatform {
     pub fn becomes(&self, mood: Mood) {
         *self.shared.mood.lock().unwrap() = mood;
         self.shared.changed.notify_all();
+    }
+
+    /// Closes the connection of the next request instead of an answer, and behaves as before from then on.
+    pub fn closes_once(&self) {
+        self.shared.once.store(true, Ordering::SeqCst);
     }
 
     /// Requests whose first line reached it.
@@ -151,6 +159,7 @@ impl Shared {
         }
         let now = *mood;
         drop(mood);
+        let now = if self.once.swap(false, Ordering::SeqCst) { Mood::Closing } else { now };
         let said = match (now, place) {
             (Mood::Closing, _) | (Mood::Random, 2) => 0,
             (Mood::Random, 3) => ANSWER.len() / 2, // within the head
