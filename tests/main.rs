@@ -17,6 +17,7 @@ mod browser;
 mod bulkhead;
 mod demo;
 mod front_door;
+mod garbled;
 mod layers;
 mod malformed;
 mod retries;

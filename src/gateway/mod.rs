@@ -17,6 +17,7 @@ mod fault;
 mod fields;
 mod finish;
 mod forward;
+mod framing;
 mod host;
 mod inside;
 mod path;
@@ -349,6 +350,9 @@ impl ProxyHttp for Gateway {
         ctx: &mut Context,
     ) -> pingora::Result<()> {
         let (Some(visit), Some(instance)) = (&ctx.visit, ctx.tried.last()) else { return Ok(()) };
+        if !framing::is_clear(answer) {
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, "answer with two meanings").into_up());
+        }
         if let Some(forwarded) = ctx.forwarded.take() {
             self.phases.first_byte.observe(forwarded.elapsed().as_secs_f64());
         }
