@@ -18,6 +18,7 @@ mod bulkhead;
 mod demo;
 mod front_door;
 mod garbled;
+mod health;
 mod layers;
 mod malformed;
 mod retries;

@@ -107,7 +107,7 @@ impl Gateway {
         let counters = &visit.standing.counters;
         counters.upstream_failed(fault.result());
         if instance.breaker.failed(ctx.now, Timestamp::now()) {
-            counters.healthy(instance.address(), false);
+            visit.standing.show(instance);
             tracing::warn!(platform = %visit.platform.id, address = instance.address(), "instance taken out, it does not answer");
         }
         retry

@@ -11,6 +11,7 @@ mod answer;
 mod arrive;
 mod breaker;
 mod bulkhead;
+mod checked;
 mod connection;
 mod context;
 mod fault;
@@ -18,6 +19,7 @@ mod fields;
 mod finish;
 mod forward;
 mod framing;
+mod health;
 mod host;
 mod inside;
 mod path;
@@ -65,6 +67,7 @@ use crate::routing::{Access, LiveTable};
 use crate::session::Sessions;
 
 pub use self::connection::{ConnectionLimits, Front};
+pub use self::health::HealthChecks;
 pub use self::host::canonical as canonical_host;
 pub use self::path::{BadPath, canonical as canonical_path};
 pub use self::policy::{Fate, fate as header_fate};
@@ -97,7 +100,7 @@ pub struct GatewayParts {
 pub struct Gateway {
     parts: GatewayParts,
     ids: RequestIds,
-    standings: Standings,
+    standings: Arc<Standings>,
     nobody: Counters,
     access_log: AccessLog,
     phases: Phases,
@@ -114,7 +117,7 @@ struct Phases {
 impl Gateway {
     /// Opens the access log. `Err`: its file cannot be written.
     pub fn new(parts: GatewayParts) -> io::Result<Self> {
-        let standings = Standings::new(parts.metrics.clone(), parts.limits.platform_inflight_max);
+        let standings = Arc::new(Standings::new(parts.metrics.clone(), parts.limits.platform_inflight_max));
         let phase = |name| parts.metrics.phase_duration.with_label_values(&[name]);
         let phases = Phases {
             policy: phase("policy"),
@@ -125,6 +128,12 @@ impl Gateway {
         let dropped = parts.metrics.log_lines_dropped.clone();
         let access_log = AccessLog::open(parts.log.access_file.as_deref(), dropped)?;
         Ok(Self { ids: RequestIds::new(), nobody: standings.none(), standings, access_log, phases, parts })
+    }
+
+    /// The health checks of what this gateway forwards to, to be run in the background.
+    pub fn health_checks(&self) -> HealthChecks {
+        let (routes, standings) = (self.parts.routes.clone(), self.standings.clone());
+        HealthChecks { routes, standings, metrics: self.parts.metrics.clone() }
     }
 
     /// Arrive, admit, resolve, protect. `Ok(Some(…))`: answer this here.
@@ -358,7 +367,7 @@ impl ProxyHttp for Gateway {
         }
         visit.standing.counters.upstream_ok.inc();
         if instance.breaker.answered(Timestamp::now) {
-            visit.standing.counters.healthy(instance.address(), true);
+            visit.standing.show(instance);
         }
         answer::dress(answer, visit, ctx, self.parts.https);
         Ok(())

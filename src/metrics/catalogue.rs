@@ -42,6 +42,8 @@ pub struct Metrics {
     pub upstream_retries: IntCounterVec,
     /// `yimen_upstream_healthy{platform,address}`: 1 or 0.
     pub upstream_healthy: IntGaugeVec,
+    /// `yimen_health_checks_total{platform,result}`: `ok`, `failed`.
+    pub health_checks: IntCounterVec,
     /// `yimen_session_lookups_total{result}`: `hit_local`, `hit_store`, `grace`, `absent`, `unknown`.
     pub session_lookups: IntCounterVec,
     /// `yimen_sessions_begun_total`.
@@ -158,6 +160,12 @@ impl Metrics {
                 "yimen_upstream_healthy",
                 "Whether an instance of a platform answers.",
                 &["platform", "address"],
+            )?,
+            health_checks: counters(
+                &r,
+                "yimen_health_checks_total",
+                "Health checks of instances, by result.",
+                &["platform", "result"],
             )?,
             session_lookups: counters(&r, "yimen_session_lookups_total", "Session look-ups, by result.", &["result"])?,
             sessions_begun: counter(&r, "yimen_sessions_begun_total", "Sessions begun.")?,

@@ -1,5 +1,6 @@
 //! A platform that misbehaves, in the way it is told to at the moment, and counts what reached it.
 
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -16,6 +17,8 @@ pub enum Mood {
     Silent,
     /// Takes the request and closes the connection.
     Closing,
+    /// 404 for `/health`, else 200.
+    NoHealth,
     /// Closes at a place that the number of the request decides: at once, within the head of the request, after it, within the
     /// head of the answer, within its body; or answers well.
     Random,
@@ -34,6 +37,8 @@ struct Shared {
     changed: Condvar,
     received: AtomicUsize,
     posts: AtomicUsize,
+    /// How often each target was asked for, with its method.
+    targets: Mutex<HashMap<String, usize>>,
     turns: AtomicU64,
     /// The next request is closed upon.
     once: AtomicBool,
@@ -49,6 +54,7 @@ impl FaultyPlatform {
             changed: Condvar::new(),
             received: AtomicUsize::new(0),
             posts: AtomicUsize::new(0),
+            targets: Mutex::default(),
             turns: AtomicU64::new(0),
             once: AtomicBool::new(false),
         };
@@ -79,6 +85,18 @@ impl FaultyPlatform {
         self.shared.received.load(Ordering::SeqCst)
     }
 
+    /// How often this path was asked for.
+    pub fn asked_for(&self, path: &str) -> usize {
+        let of_it = |line: &&String| line.split(' ').nth(1) == Some(path);
+        let targets = self.shared.targets.lock().unwrap();
+        targets.iter().filter(|(line, _)| of_it(line)).map(|(_, count)| count).sum()
+    }
+
+    /// The request lines that reached it, each with how often it did.
+    pub fn targets(&self) -> HashMap<String, usize> {
+        self.shared.targets.lock().unwrap().clone()
+    }
+
     /// POST requests whose first line reached it.
     pub fn posts(&self) -> usize {
         self.shared.posts.load(Ordering::SeqCst)
@@ -95,7 +113,7 @@ impl Shared {
             if !self.body(&mut stream, &mut received, &head) {
                 return;
             }
-            if !self.answer(&mut stream, place) {
+            if !self.answer(&mut stream, place, &head) {
                 let _ = stream.shutdown(Shutdown::Both);
                 return;
             }
@@ -119,6 +137,9 @@ impl Shared {
             if !counted && received.windows(2).any(|two| two == b"\r\n") {
                 counted = true;
                 self.received.fetch_add(1, Ordering::SeqCst);
+                let line = received.split(|byte| *byte == b'\r').next().unwrap_or_default();
+                let line = String::from_utf8_lossy(line).into_owned();
+                *self.targets.lock().unwrap().entry(line).or_default() += 1;
                 if received.starts_with(b"POST ") {
                     self.posts.fetch_add(1, Ordering::SeqCst);
                 }
@@ -152,7 +173,7 @@ impl Shared {
     }
 
     /// Whether the connection goes on.
-    fn answer(&self, stream: &mut TcpStream, place: u64) -> bool {
+    fn answer(&self, stream: &mut TcpStream, place: u64, head: &str) -> bool {
         let mut mood = self.mood.lock().unwrap();
         while *mood == Mood::Silent {
             mood = self.changed.wait(mood).unwrap();
@@ -160,6 +181,9 @@ impl Shared {
         let now = *mood;
         drop(mood);
         let now = if self.once.swap(false, Ordering::SeqCst) { Mood::Closing } else { now };
+        if now == Mood::NoHealth && head.starts_with("GET /health ") {
+            return stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").is_ok();
+        }
         let said = match (now, place) {
             (Mood::Closing, _) | (Mood::Random, 2) => 0,
             (Mood::Random, 3) => ANSWER.len() / 2, // within the head

@@ -146,6 +146,7 @@ impl<'a> Sample<'a> {
             attributes: Box::default(),
             zones: [Zone::Internet].into(),
             inflight_max: None,
+            health: None,
             routes: routes.into_iter().filter(|(.., codes)| !codes.is_empty()).map(route).collect(),
         })
     }
