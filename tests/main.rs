@@ -12,13 +12,18 @@
 mod support;
 
 mod accounts_last;
+mod black_hole;
 mod browser;
+mod bulkhead;
 mod demo;
 mod framing;
 mod framing_http2;
 mod front_door;
+mod garbled;
+mod health;
 mod layers;
 mod malformed;
+mod retries;
 mod sample_platform;
 mod session_cache;
 mod session_rules;

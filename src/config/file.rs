@@ -247,6 +247,7 @@ impl Reading<'_> {
             headers_max: count(fields.number("headers_max", 100, 10..=200)),
             url_bytes_max: count(fields.number("url_bytes_max", 8 * 1024, 256..=64 * 1024)),
             inflight_max: i64::try_from(fields.number("inflight_max", 10_000, 1..=1_000_000)).unwrap_or(i64::MAX),
+            platform_inflight_max: small(fields.number("platform_inflight_max", 1000, 1..=1_000_000)),
             header: seconds(fields.number("header_seconds", 10, 1..=600)),
             handshake: seconds(fields.number("handshake_seconds", 5, 1..=60)),
             rate_bytes_min: fields.number("rate_bytes_min", 1024, 0..=1024 * 1024),

@@ -157,6 +157,9 @@ pub struct LimitsConfig {
     pub url_bytes_max: usize,
     /// Requests worked on at a time; more are answered 503 (10 000).
     pub inflight_max: i64,
+    /// Requests of one platform at a time, unless its filing says otherwise; more are answered 503 (1 000: a tenth of
+    /// `inflight_max`, so that one dead platform leaves nine tenths to the others; Envoy's figure is 1 024).
+    pub platform_inflight_max: u32,
     /// From the first byte of a request's header to its last (10 s, Envoy's guide for edges).
     pub header: Duration,
     /// For the TLS handshake (5 s).
@@ -175,7 +178,8 @@ pub struct LimitsConfig {
     pub keepalive_requests: u32,
     /// Idle connections kept to platforms, in all (1 024).
     pub upstream_pool: usize,
-    /// Further tries at other instances when nothing was sent yet (2).
+    /// Further tries when nothing was sent yet or the method is idempotent (2: with the first, three, the figure of the SRE
+    /// guides), within the budget of `gateway/retry.rs`.
     pub retries_max: usize,
 }
 

@@ -189,6 +189,7 @@ mod tests {
             headers_max: 100,
             url_bytes_max: 8 * 1024,
             inflight_max: 10,
+            platform_inflight_max: 10,
             header: Duration::from_secs(1),
             handshake: Duration::from_secs(1),
             rate_bytes_min: 1,

@@ -8,8 +8,9 @@ use http::HeaderValue;
 use prometheus::IntGauge;
 
 use super::arrive::RequestId;
+use super::bulkhead::Place;
 use super::refusal::Refusal;
-use super::standing::{Instance, Standing};
+use super::standing::Instance;
 use crate::domain::{Level, Timestamp};
 use crate::routing::{Platform, Route};
 use crate::session::Live;
@@ -27,7 +28,9 @@ pub struct Context {
     pub(crate) body_bytes: u64,
     /// Instances tried, the last one in use.
     pub(crate) tried: Vec<Arc<Instance>>,
-    /// When the request was handed to an instance.
+    /// The same instance may be tried once more, over a connection of its own.
+    pub(crate) again: bool,
+    /// When the request was handed to an instance; `None` from its answer on.
     pub(crate) forwarded: Option<Instant>,
     pub(crate) inflight: Option<Inflight>,
 }
@@ -37,7 +40,7 @@ pub(crate) struct Visit {
     pub(crate) platform: Arc<Platform>,
     pub(crate) route_index: usize,
     pub(crate) level: Level,
-    pub(crate) standing: Arc<Standing>,
+    pub(crate) standing: Place,
     pub(crate) session: Option<Arc<Live>>,
     pub(crate) assertion: Option<HeaderValue>,
     pub(crate) upgrade: bool,
@@ -78,6 +81,7 @@ impl Context {
             refusal: None,
             body_bytes: 0,
             tried: Vec::new(),
+            again: false,
             forwarded: None,
             inflight: None,
         }

@@ -22,6 +22,9 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 /// Fields that `dress` adds at most.
 const OURS_MAX: usize = 5;
 
+/// Keeps connections of second tries apart from the others; they are few, and most of the time there is none.
+const RETRIES: u64 = 1;
+
 /// A WebSocket may be silent this long: browsers and servers ping more often than that.
 const WEBSOCKET_IDLE: Duration = Duration::from_secs(600);
 
@@ -29,8 +32,10 @@ const WEBSOCKET_IDLE: Duration = Duration::from_secs(600);
 pub(crate) async fn peer(ctx: &mut Context) -> Result<Box<HttpPeer>, Refusal> {
     let Some(visit) = &ctx.visit else { return Err(Refusal::Internal) };
     let deadlines = visit.route().map_or_else(Deadlines::default, |route| route.deadlines);
-    let instance = visit.standing.pick(&ctx.tried, ctx.now).ok_or(Refusal::NoInstance)?;
+    let same = || ctx.tried.last().filter(|_| ctx.again).cloned();
+    let instance = visit.standing.pick(&ctx.tried, ctx.now).or_else(same).ok_or(Refusal::NoInstance)?;
     let address = instance.peer().await;
+    let first = ctx.tried.is_empty();
     let (upgrade, bodiless) = (visit.upgrade, visit.bodiless);
     ctx.tried.push(instance);
     let mut peer = address.ok_or(Refusal::ConnectFailed)?;
@@ -42,6 +47,10 @@ pub(crate) async fn peer(ctx: &mut Context) -> Result<Box<HttpPeer>, Refusal> {
         // A head alone goes into the socket's empty buffer; only bodies wait for the platform to read.
         options.write_timeout = if bodiless { None } else { millis(deadlines.idle_ms) };
         options.idle_timeout = Some(Duration::from_secs(50)); // below the 60 s after which servers hang up as a rule
+    }
+    if !first {
+        // Connections that were kept may all have ended at once: a second try has one that nobody used before.
+        peer.group_key = RETRIES;
     }
     Ok(peer)
 }

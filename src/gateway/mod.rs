@@ -10,11 +10,16 @@ mod admit;
 mod answer;
 mod arrive;
 mod breaker;
+mod bulkhead;
+mod checked;
 mod connection;
 mod context;
+mod fault;
 mod fields;
 mod finish;
 mod forward;
+mod framing;
+mod health;
 mod host;
 mod inside;
 mod path;
@@ -22,6 +27,7 @@ mod policy;
 mod protect;
 mod refusal;
 mod resolve;
+mod retry;
 mod standing;
 
 use std::io;
@@ -48,11 +54,12 @@ use self::answer::Asker;
 use self::arrive::RequestIds;
 use self::connection::{Part, Watch};
 use self::context::{Context, Inflight};
+use self::fault::Fault;
 use self::refusal::Refusal;
 use self::resolve::Resolved;
 use self::standing::{Counters, Standings};
 use crate::config::{LimitsConfig, LogConfig, Network};
-use crate::domain::Zone;
+use crate::domain::{Timestamp, Zone};
 use crate::identity::Assertions;
 use crate::metrics::Metrics;
 use crate::portal::{Portal, region_of};
@@ -60,6 +67,7 @@ use crate::routing::{Access, LiveTable};
 use crate::session::Sessions;
 
 pub use self::connection::{ConnectionLimits, Front};
+pub use self::health::HealthChecks;
 pub use self::host::canonical as canonical_host;
 pub use self::path::{BadPath, canonical as canonical_path};
 pub use self::policy::{Fate, fate as header_fate};
@@ -92,7 +100,7 @@ pub struct GatewayParts {
 pub struct Gateway {
     parts: GatewayParts,
     ids: RequestIds,
-    standings: Standings,
+    standings: Arc<Standings>,
     nobody: Counters,
     access_log: AccessLog,
     phases: Phases,
@@ -109,7 +117,7 @@ struct Phases {
 impl Gateway {
     /// Opens the access log. `Err`: its file cannot be written.
     pub fn new(parts: GatewayParts) -> io::Result<Self> {
-        let standings = Standings::new(parts.metrics.clone());
+        let standings = Arc::new(Standings::new(parts.metrics.clone(), parts.limits.platform_inflight_max));
         let phase = |name| parts.metrics.phase_duration.with_label_values(&[name]);
         let phases = Phases {
             policy: phase("policy"),
@@ -120,6 +128,12 @@ impl Gateway {
         let dropped = parts.metrics.log_lines_dropped.clone();
         let access_log = AccessLog::open(parts.log.access_file.as_deref(), dropped)?;
         Ok(Self { ids: RequestIds::new(), nobody: standings.none(), standings, access_log, phases, parts })
+    }
+
+    /// The health checks of what this gateway forwards to, to be run in the background.
+    pub fn health_checks(&self) -> HealthChecks {
+        let (routes, standings) = (self.parts.routes.clone(), self.standings.clone());
+        HealthChecks { routes, standings, metrics: self.parts.metrics.clone() }
     }
 
     /// Arrive, admit, resolve, protect. `Ok(Some(…))`: answer this here.
@@ -171,6 +185,7 @@ impl Gateway {
             if gateway {
                 return Ok(Step::Inside);
             }
+            visit.standing.take()?;
             protect::introduce(&mut visit, &self.parts.assertions, ctx.now)?;
             Ok(Step::Forward)
         });
@@ -187,15 +202,6 @@ impl Gateway {
         let answered = answer::refuse(downstream, &refusal, &asker, ctx.request_id.as_str(), self.parts.https).await;
         ctx.refusal = Some(refusal);
         answered
-    }
-
-    fn upstream_fault(&self, ctx: &Context, result: &str, breaks: bool) {
-        let (Some(visit), Some(instance)) = (&ctx.visit, ctx.tried.last()) else { return };
-        visit.standing.counters.upstream_failed(result);
-        if breaks && instance.breaker.failed(ctx.now) {
-            visit.standing.counters.healthy(instance.address(), false);
-            tracing::warn!(platform = %visit.platform.id, address = instance.address(), "instance taken out, it does not answer");
-        }
     }
 }
 
@@ -277,7 +283,7 @@ impl ProxyHttp for Gateway {
         Ok(())
     }
 
-    async fn upstream_peer(&self, _downstream: &mut Downstream, ctx: &mut Context) -> pingora::Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, downstream: &mut Downstream, ctx: &mut Context) -> pingora::Result<Box<HttpPeer>> {
         match forward::peer(ctx).await {
             Ok(peer) => {
                 if ctx.tried.len() > 1 {
@@ -286,9 +292,12 @@ impl ProxyHttp for Gateway {
                 Ok(peer)
             }
             Err(refusal) => {
+                let mut error = Error::explain(ErrorType::HTTPStatus(503), "no instance");
+                let unknown_name = refusal == Refusal::ConnectFailed;
+                error.set_retry(unknown_name && self.after_fault(downstream, ctx, Fault::Connect));
                 // After a failed try the failure is the better answer than "none left".
                 ctx.refusal.get_or_insert(refusal);
-                Error::e_explain(ErrorType::HTTPStatus(503), "no instance")
+                Err(error)
             }
         }
     }
@@ -310,15 +319,27 @@ impl ProxyHttp for Gateway {
 
     fn fail_to_connect(
         &self,
-        _downstream: &mut Downstream,
+        downstream: &mut Downstream,
         _peer: &HttpPeer,
         ctx: &mut Context,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        let timeout = matches!(error.etype(), ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout);
-        self.upstream_fault(ctx, if timeout { "timeout" } else { "connect" }, true);
-        ctx.refusal = Some(if timeout { Refusal::PlatformTimeout } else { Refusal::ConnectFailed });
-        error.set_retry(true); // nothing was sent yet
+        let retry = self.after_fault(downstream, ctx, Fault::of_connect(&error));
+        error.set_retry(retry);
+        error
+    }
+
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        downstream: &mut Downstream,
+        mut error: Box<Error>,
+        ctx: &mut Context,
+        reused: bool,
+    ) -> Box<Error> {
+        let fault = Fault::of(&error, reused).filter(|_| ctx.forwarded.is_some()); // else the answer had begun
+        let retry = fault.is_some_and(|fault| self.after_fault(downstream, ctx, fault));
+        error.set_retry(retry);
         error
     }
 
@@ -328,7 +349,7 @@ impl ProxyHttp for Gateway {
         request: &mut RequestHeader,
         ctx: &mut Context,
     ) -> pingora::Result<()> {
-        ctx.refusal = None; // of an earlier try
+        (ctx.refusal, ctx.body_bytes) = (None, 0); // of an earlier try
         let proto = if self.parts.https { "https" } else { "http" };
         match &ctx.visit {
             Some(visit) => forward::dress(request, visit, ctx, proto),
@@ -343,12 +364,15 @@ impl ProxyHttp for Gateway {
         ctx: &mut Context,
     ) -> pingora::Result<()> {
         let (Some(visit), Some(instance)) = (&ctx.visit, ctx.tried.last()) else { return Ok(()) };
+        if !framing::is_clear(answer) {
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, "answer with two meanings").into_up());
+        }
         if let Some(forwarded) = ctx.forwarded.take() {
             self.phases.first_byte.observe(forwarded.elapsed().as_secs_f64());
         }
         visit.standing.counters.upstream_ok.inc();
-        if instance.breaker.answered() {
-            visit.standing.counters.healthy(instance.address(), true);
+        if instance.breaker.answered(Timestamp::now) {
+            visit.standing.show(instance);
         }
         answer::dress(answer, visit, ctx, self.parts.https);
         Ok(())
@@ -372,16 +396,6 @@ impl ProxyHttp for Gateway {
     async fn fail_to_proxy(&self, downstream: &mut Downstream, error: &Error, ctx: &mut Context) -> FailToProxy {
         let cut = Watch::of(downstream.digest()).is_some_and(Watch::was_cut);
         let refusal = ctx.refusal.take().unwrap_or_else(|| if cut { Refusal::BodyTimeout } else { refusal_of(error) });
-        if *error.esource() == ErrorSource::Upstream && ctx.forwarded.is_some() {
-            let result = match refusal {
-                Refusal::PlatformTimeout => "timeout",
-                Refusal::PlatformGarbled => "protocol",
-                _ => "reset",
-            };
-            if !matches!(refusal, Refusal::ConnectFailed | Refusal::NoInstance) {
-                self.upstream_fault(ctx, result, true);
-            }
-        }
         let (status, code) = refusal.status_and_code();
         // The frame's own words name addresses and header text, so only the kind of error goes into the log.
         tracing::info!(

@@ -63,6 +63,8 @@ pub(crate) enum Refusal {
     PlatformReset,
     /// The platform's answer is no clean HTTP.
     PlatformGarbled,
+    /// More requests of this platform at a time than it may have.
+    PlatformBusy,
     /// More requests at a time than `limits.inflight_max`.
     Overloaded,
     /// A fault of ours.
@@ -102,6 +104,7 @@ impl Refusal {
             Self::PlatformTimeout => (504, "platform-timeout"),
             Self::PlatformReset => (502, "platform-reset"),
             Self::PlatformGarbled => (502, "platform-garbled"),
+            Self::PlatformBusy => (503, "platform-busy"),
             Self::Overloaded => (503, "overloaded"),
             Self::Internal => (500, "internal"),
         }
@@ -111,9 +114,9 @@ impl Refusal {
     pub(crate) fn retry_after_s(&self) -> Option<u32> {
         match self {
             Self::Maintenance(_, seconds) => Some(*seconds),
-            Self::SessionStoreAway | Self::Overloaded => Some(5), // a blip is over by then
-            Self::NoInstance => Some(10),                         // the breaker tries again by then
-            Self::Suspended(_) | Self::Expired => Some(3600),     // somebody has to decide first
+            Self::SessionStoreAway | Self::Overloaded | Self::PlatformBusy => Some(5), // a blip is over by then
+            Self::NoInstance => Some(10), // the breaker tries again by then
+            Self::Suspended(_) | Self::Expired => Some(3600), // somebody has to decide first
             _ => None,
         }
     }

@@ -6,6 +6,7 @@ use http::Method;
 use pingora::http::RequestHeader;
 
 use super::admit::host_of;
+use super::bulkhead::Place;
 use super::context::Visit;
 use super::refusal::Refusal;
 use super::standing::{Standing, Standings};
@@ -62,7 +63,7 @@ fn resolved(table: &Arc<RouteTable>, found: &Match<'_>, standing: Arc<Standing>,
         platform: found.platform.clone(),
         route_index: found.route_index,
         level: found.level,
-        standing,
+        standing: Place::at(standing),
         session: None,
         assertion: None,
         upgrade: false,

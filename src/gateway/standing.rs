@@ -12,15 +12,19 @@ use foldhash::fast::RandomState;
 use http::{HeaderValue, Method};
 use parking_lot::Mutex;
 use pingora::upstreams::peer::HttpPeer;
-use prometheus::{Histogram, IntCounter};
+use prometheus::{Histogram, IntCounter, IntGauge};
 
 use super::breaker::Breaker;
+use super::bulkhead::Bulkhead;
+use super::checked::Checked;
+use super::retry::Budget;
 use crate::domain::{PlatformId, Timestamp};
 use crate::metrics::Metrics;
 use crate::routing::{Platform, Upstream};
 
 /// Platforms with metric series of their own; the rest share `_overflow` (Prometheus servers suffer from more).
 const PLATFORM_SERIES_MAX: usize = 2000;
+const OVERFLOW: &str = "_overflow";
 /// A name is looked up again after this long: the usual order of a DNS entry's life.
 const NAME_LIFE: Duration = Duration::from_secs(30);
 const NAME_DEADLINE: Duration = Duration::from_secs(1);
@@ -29,6 +33,8 @@ const NAME_DEADLINE: Duration = Duration::from_secs(1);
 pub(crate) struct Standings {
     all: DashMap<PlatformId, Arc<Standing>, RandomState>,
     metrics: Arc<Metrics>,
+    /// Requests at a time of a platform whose filing names no figure.
+    inflight_max: u32,
 }
 
 /// One platform.
@@ -39,6 +45,8 @@ pub(crate) struct Standing {
     turns: Vec<usize>,
     next: AtomicUsize,
     pub(crate) served_by: HeaderValue,
+    /// Requests that may be under way at a time.
+    pub(crate) inflight_max: i64,
     pub(crate) counters: Arc<Counters>,
 }
 
@@ -46,6 +54,7 @@ pub(crate) struct Standing {
 pub(crate) struct Instance {
     upstream: Upstream,
     pub(crate) breaker: Breaker,
+    pub(crate) checked: Checked,
     /// The address when it is filed as numbers; names are looked up now and then.
     fixed: Option<SocketAddr>,
     resolved: Mutex<Option<(SocketAddr, Instant)>>,
@@ -58,14 +67,16 @@ pub(crate) struct Counters {
     requests: [[OnceLock<IntCounter>; CLASSES.len()]; METHODS.len()],
     pub(crate) duration: Histogram,
     pub(crate) upstream_ok: IntCounter,
+    pub(crate) bulkhead: Bulkhead,
+    pub(crate) budget: Budget,
 }
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other"];
 const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
 impl Standings {
-    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
-        Self { all: DashMap::with_hasher(RandomState::default()), metrics }
+    pub(crate) fn new(metrics: Arc<Metrics>, inflight_max: u32) -> Self {
+        Self { all: DashMap::with_hasher(RandomState::default()), metrics, inflight_max }
     }
 
     /// The standing of a platform as filed now.
@@ -75,13 +86,15 @@ impl Standings {
         {
             return known.clone();
         }
-        let label = if self.all.len() < PLATFORM_SERIES_MAX { platform.id.as_str() } else { "_overflow" };
+        let label = if self.all.len() < PLATFORM_SERIES_MAX { platform.id.as_str() } else { OVERFLOW };
+        let made =
+            |before: &[Arc<Instance>], counters| Arc::new(Standing::new(platform, before, counters, self.inflight_max));
         let mut entry = self
             .all
             .entry(platform.id.clone())
-            .or_insert_with(|| Arc::new(Standing::new(platform, &[], Arc::new(Counters::new(label, &self.metrics)))));
+            .or_insert_with(|| made(&[], Arc::new(Counters::new(label, &self.metrics))));
         if !Arc::ptr_eq(&entry.platform, platform) {
-            *entry = Arc::new(Standing::new(platform, &entry.instances, entry.counters.clone()));
+            *entry = made(&entry.instances, entry.counters.clone());
         }
         entry.clone()
     }
@@ -93,7 +106,7 @@ impl Standings {
 }
 
 impl Standing {
-    fn new(platform: &Arc<Platform>, before: &[Arc<Instance>], counters: Arc<Counters>) -> Self {
+    fn new(platform: &Arc<Platform>, before: &[Arc<Instance>], counters: Arc<Counters>, inflight_max: u32) -> Self {
         let mut instances = Vec::new();
         let mut turns = Vec::new();
         for upstream in &platform.upstreams {
@@ -101,8 +114,10 @@ impl Standing {
             let weight = usize::from(upstream.weight).clamp(1, 100);
             turns.extend(std::iter::repeat_n(instances.len(), weight));
             instances.push(kept.cloned().unwrap_or_else(|| Arc::new(Instance::new(upstream))));
-            counters.healthy(&upstream.address, !instances.last().is_some_and(|instance| instance.breaker.is_open()));
         }
+        let unchecked = |_: &&Arc<Instance>| platform.health.is_none();
+        instances.iter().filter(unchecked).for_each(|instance| instance.checked.forget());
+        instances.iter().for_each(|instance| counters.healthy(instance));
         let served_by = HeaderValue::from_str(&format!("{}; level={}", platform.id, platform.level));
         Self {
             platform: platform.clone(),
@@ -110,6 +125,7 @@ impl Standing {
             turns,
             next: AtomicUsize::new(0),
             served_by: served_by.unwrap_or(HeaderValue::from_static("-")), // ids are DNS labels
+            inflight_max: platform.inflight_max.unwrap_or(inflight_max).into(),
             counters,
         }
     }
@@ -117,26 +133,68 @@ impl Standing {
     /// The next instance in turn that its breaker admits and that was not tried for this request.
     pub(crate) fn pick(&self, tried: &[Arc<Instance>], now: Timestamp) -> Option<Arc<Instance>> {
         if let [only] = self.instances.as_slice() {
-            return (tried.is_empty() && only.breaker.admits(now)).then(|| only.clone());
+            return (tried.is_empty() && !only.checked.is_down() && only.breaker.admits(now)).then(|| only.clone());
         }
+        let panics = self.panics();
         let start = self.next.fetch_add(1, Ordering::Relaxed);
         (0..self.turns.len())
             .filter_map(|step| self.turns.get(start.wrapping_add(step) % self.turns.len()))
             .filter_map(|index| self.instances.get(*index))
+            .filter(|instance| panics || !instance.checked.is_down())
             .find(|instance| !tried.iter().any(|other| Arc::ptr_eq(other, instance)) && instance.breaker.admits(now))
             .cloned()
     }
 
-    /// Whether some instance may still be asked: closed breaker, or one whose trial is due is left to `pick`.
+    /// Whether an instance that was not tried for this request answers as far as we know.
+    pub(crate) fn has_other(&self, tried: &[Arc<Instance>]) -> bool {
+        let untried = |instance: &&Arc<Instance>| !tried.iter().any(|other| Arc::ptr_eq(other, instance));
+        self.instances.iter().filter(untried).any(|instance| instance.is_up())
+    }
+
+    /// Whether the checks say so much that they are not believed: more than half of the instances down (Envoy's panic
+    /// threshold, 50 %). A check that fails everywhere is rather a path that moved, and the few instances left would break
+    /// under the load of all. So requests go to all of them, and each one's breaker, which knows real requests, decides. What
+    /// breakers say is believed always: sent to instances known to swallow requests, people would wait for a deadline each.
+    /// One instance never panics: whether to believe its check is for its owner to say in the filing.
+    fn panics(&self) -> bool {
+        let down = self.instances.iter().filter(|instance| instance.checked.is_down()).count();
+        self.instances.len() > 1 && down * 2 > self.instances.len()
+    }
+
+    /// Whether some instance may still be asked: closed breaker and not down, or one whose trial is due is left to `pick`.
     pub(crate) fn is_healthy(&self) -> bool {
-        self.instances.iter().any(|instance| !instance.breaker.is_open())
+        self.instances.iter().any(|instance| instance.is_up())
+    }
+
+    pub(crate) fn instances(&self) -> &[Arc<Instance>] {
+        &self.instances
+    }
+
+    /// Shows in the metric whether an instance is asked.
+    pub(crate) fn show(&self, instance: &Instance) {
+        self.counters.healthy(instance);
     }
 }
 
 impl Instance {
     fn new(upstream: &Upstream) -> Self {
         let fixed = upstream.address.parse().ok();
-        Self { upstream: upstream.clone(), breaker: Breaker::default(), fixed, resolved: Mutex::new(None) }
+        Self {
+            upstream: upstream.clone(),
+            breaker: Breaker::default(),
+            checked: Checked::default(),
+            fixed,
+            resolved: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
+    /// As far as we know: neither requests nor checks speak against it.
+    pub(crate) fn is_up(&self) -> bool {
+        !self.breaker.is_open() && !self.checked.is_down()
     }
 
     pub(crate) fn address(&self) -> &str {
@@ -145,10 +203,7 @@ impl Instance {
 
     /// Where to connect; `None` when the name cannot be looked up within a second.
     pub(crate) async fn peer(&self) -> Option<Box<HttpPeer>> {
-        let address = match self.fixed {
-            Some(address) => address,
-            None => self.looked_up().await?,
-        };
+        let address = self.socket_address().await?;
         let name = if self.upstream.tls { self.upstream.server_name.to_string() } else { String::new() };
         let mut peer = Box::new(HttpPeer::new(address, self.upstream.tls, name));
         if self.upstream.http2 {
@@ -156,6 +211,14 @@ impl Instance {
             peer.options.max_h2_streams = 100; // pingora's own default is 1 (HTTP/2 servers allow 100 as a rule)
         }
         Some(peer)
+    }
+
+    /// Where it listens; `None` when the name cannot be looked up within a second.
+    pub(crate) async fn socket_address(&self) -> Option<SocketAddr> {
+        match self.fixed {
+            Some(address) => Some(address),
+            None => self.looked_up().await,
+        }
     }
 
     async fn looked_up(&self) -> Option<SocketAddr> {
@@ -175,7 +238,12 @@ impl Instance {
 
 impl Counters {
     fn new(label: &str, metrics: &Arc<Metrics>) -> Self {
+        // A count that is a limit cannot be shared: a platform without a series of its own counts unseen.
+        let unseen = (label == OVERFLOW).then(|| IntGauge::new("unseen", "unseen").ok()).flatten();
+        let inflight = unseen.unwrap_or_else(|| metrics.platform_inflight.with_label_values(&[label]));
         Self {
+            bulkhead: Bulkhead::new(inflight),
+            budget: Budget::default(),
             label: label.to_owned(),
             metrics: metrics.clone(),
             requests: Default::default(),
@@ -201,8 +269,18 @@ impl Counters {
         self.metrics.upstream_requests.with_label_values(&[self.label.as_str(), result]).inc();
     }
 
-    /// Shows whether an address answers.
-    pub(crate) fn healthy(&self, address: &str, healthy: bool) {
-        self.metrics.upstream_healthy.with_label_values(&[self.label.as_str(), address]).set(i64::from(healthy));
+    /// Counts a request that was tried again, or was not for want of budget.
+    pub(crate) fn retried(&self, reason: &str) {
+        self.metrics.upstream_retries.with_label_values(&[self.label.as_str(), reason]).inc();
+    }
+
+    /// Shows whether an instance answers.
+    fn healthy(&self, instance: &Instance) {
+        let labels = [self.label.as_str(), instance.address()];
+        self.metrics.upstream_healthy.with_label_values(&labels).set(i64::from(instance.is_up()));
+    }
+
+    pub(crate) fn label(&self) -> &str {
+        &self.label
     }
 }

@@ -24,6 +24,8 @@ pub struct Metrics {
     pub phase_duration: HistogramVec,
     /// `yimen_http_inflight_requests`.
     pub inflight: IntGauge,
+    /// `yimen_platform_inflight_requests{platform}`: the bulkhead's count; platforms without a series of their own are not in it.
+    pub platform_inflight: IntGaugeVec,
     /// `yimen_http_refusals_total{code}`: our own no, by reason code.
     pub refusals: IntCounterVec,
     /// `yimen_http_malformed_total`: connections that ended within a header.
@@ -36,8 +38,12 @@ pub struct Metrics {
     pub connections_cut: IntCounterVec,
     /// `yimen_upstream_requests_total{platform,result}`: `ok`, `connect`, `timeout`, `reset`, `protocol`.
     pub upstream_requests: IntCounterVec,
+    /// `yimen_upstream_retries_total{platform,reason}`: `connect`, `reset`, `stale`, `no_budget`: wanted, not made.
+    pub upstream_retries: IntCounterVec,
     /// `yimen_upstream_healthy{platform,address}`: 1 or 0.
     pub upstream_healthy: IntGaugeVec,
+    /// `yimen_health_checks_total{platform,result}`: `ok`, `failed`.
+    pub health_checks: IntCounterVec,
     /// `yimen_session_lookups_total{result}`: `hit_local`, `hit_store`, `grace`, `absent`, `unknown`.
     pub session_lookups: IntCounterVec,
     /// `yimen_sessions_begun_total`.
@@ -107,6 +113,12 @@ impl Metrics {
                 &PHASE_BUCKETS,
             )?,
             inflight: gauge(&r, "yimen_http_inflight_requests", "Requests being worked on.")?,
+            platform_inflight: gauges(
+                &r,
+                "yimen_platform_inflight_requests",
+                "Requests a platform has under way.",
+                &["platform"],
+            )?,
             refusals: counters(
                 &r,
                 "yimen_http_refusals_total",
@@ -137,11 +149,23 @@ impl Metrics {
                 "Requests sent to platforms, by outcome.",
                 &["platform", "result"],
             )?,
+            upstream_retries: counters(
+                &r,
+                "yimen_upstream_retries_total",
+                "Requests tried again, by what went wrong before; no_budget: that would have been.",
+                &["platform", "reason"],
+            )?,
             upstream_healthy: gauges(
                 &r,
                 "yimen_upstream_healthy",
                 "Whether an instance of a platform answers.",
                 &["platform", "address"],
+            )?,
+            health_checks: counters(
+                &r,
+                "yimen_health_checks_total",
+                "Health checks of instances, by result.",
+                &["platform", "result"],
             )?,
             session_lookups: counters(&r, "yimen_session_lookups_total", "Session look-ups, by result.", &["result"])?,
             sessions_begun: counter(&r, "yimen_sessions_begun_total", "Sessions begun.")?,

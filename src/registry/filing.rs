@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
-use super::route;
 use super::words::{Address, Attribute, FilingState, Host, Line};
+use super::{health, route};
 use crate::domain::{DivisionCode, PlatformId, Uscc, Zone};
 use crate::routing::{Action, Division, DivisionKind, Divisions, Items, Platform, PlatformState, Route, Upstream};
 use crate::written::{Document, Fields, Mistakes};
@@ -138,6 +138,9 @@ fn platform(
     let zones = if fields.has("zones") { zones } else { [Zone::Internet].into() };
     let attributes = fields.list::<Attribute>("attributes", "names of attributes of a person");
     let attributes = attributes.into_iter().map(|(attribute, _)| attribute.0).collect();
+    let inflight_max = fields.has("inflight_max").then(|| fields.number("inflight_max", 1, 1..=1_000_000));
+    let inflight_max = inflight_max.and_then(|number| u32::try_from(number).ok());
+    let health = fields.table("health").and_then(health::read);
     fields.finish();
     let division = division?;
     Some(Filing {
@@ -152,6 +155,8 @@ fn platform(
             upstreams: upstreams?,
             attributes,
             zones,
+            inflight_max,
+            health,
             routes: routes?,
         },
         owner: owner?,

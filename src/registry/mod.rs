@@ -7,6 +7,7 @@
 
 mod error;
 mod filing;
+mod health;
 mod load;
 #[cfg(test)]
 mod oracle;

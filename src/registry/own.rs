@@ -42,6 +42,8 @@ pub fn own_platform() -> Option<Platform> {
         upstreams: Box::default(),
         attributes: Box::default(),
         zones: [Zone::Internet, Zone::Extranet].into(),
+        inflight_max: None,
+        health: None,
         routes: PAGES.into_iter().map(route).collect(),
     })
 }

@@ -28,6 +28,10 @@ pub struct Platform {
     pub attributes: Box<[Box<str>]>,
     /// Networks from which it may be reached.
     pub zones: Box<[Zone]>,
+    /// Requests it may have at a time; `None`: as many as `limits.platform_inflight_max` says.
+    pub inflight_max: Option<u32>,
+    /// How its instances are checked; `None`: only requests say whether they answer.
+    pub health: Option<HealthCheck>,
     /// What of it is reachable, and under which policy.
     pub routes: Arc<[Route]>,
 }
@@ -58,6 +62,17 @@ impl PlatformState {
             Self::Retired => "retired",
         }
     }
+}
+
+/// What each instance of a platform is asked now and then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// Canonical and absolute; any 2xx is good.
+    pub path: Box<str>,
+    /// Seconds from one check to the next (10).
+    pub every_s: u32,
+    /// Milliseconds for one check with connection and all (1000).
+    pub timeout_ms: u32,
 }
 
 /// One instance of a platform.

@@ -34,6 +34,8 @@ fn platform(id: &str, division: &str, routes: Vec<Route>) -> Platform {
         upstreams: Box::default(),
         attributes: Box::default(),
         zones: Box::default(),
+        inflight_max: None,
+        health: None,
         routes: routes.into(),
     }
 }

@@ -1,4 +1,4 @@
-//! What runs beside the listeners: revocation notices, key reload, and the word that everything is up.
+//! What runs beside the listeners: revocation notices, key reload, health checks, and the word that everything is up.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, watch};
 
 use crate::domain::Timestamp;
+use crate::gateway::HealthChecks;
 use crate::identity::Keys;
 use crate::session::Sessions;
 
@@ -17,11 +18,13 @@ const KEYS_EVERY: Duration = Duration::from_secs(15);
 pub(crate) struct Background {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) keys: Arc<Keys>,
+    pub(crate) checks: HealthChecks,
 }
 
 impl Background {
     pub(crate) fn start(self, runtime: &Runtime, stopped: &watch::Receiver<bool>) {
-        let Self { sessions, keys } = self;
+        let Self { sessions, keys, checks } = self;
+        runtime.spawn(checks.run(stopped.clone()));
         let watch = stopped.clone();
         runtime.spawn(async move { sessions.run(watch).await });
         let mut watch = stopped.clone();

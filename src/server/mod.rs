@@ -134,6 +134,7 @@ impl Server {
         let resolver = resolver(&config, &metrics, now)?;
         let gateway = Gateway::new(rooms.gateway_parts(&config, metrics.clone()))
             .map_err(|cause| StartError::system("the access log", cause))?;
+        let checks = gateway.health_checks();
         let limits = ConnectionLimits::new(&config.limits, &config.public.trusted_proxies, &metrics);
         frame.add_service(public_service(&frame, &config, gateway, limits, resolver));
         let ops = ops::router(metrics.clone(), draining.clone());
@@ -143,7 +144,7 @@ impl Server {
         let management = crate::management::router(management)?;
         frame.add_service(plain_service("management", config.management.listen, management));
         let drain = Drain { draining, inflight: metrics.inflight.clone(), bound: config.runtime.drain };
-        let background = Background { sessions: rooms.sessions, keys: rooms.keys };
+        let background = Background { sessions: rooms.sessions, keys: rooms.keys, checks };
         Ok(Self { frame, stores, background, drain })
     }
 

@@ -35,6 +35,12 @@ impl Filing {
         self
     }
 
+    /// One more line of `[platform]`.
+    pub fn with(mut self, line: &str) -> Self {
+        writeln!(self.platform, "{line}").unwrap();
+        self
+    }
+
     /// One more instance.
     pub fn at(mut self, address: SocketAddr) -> Self {
         self.upstreams.push(address);

@@ -4,6 +4,7 @@
 
 pub mod browser;
 pub mod citizen;
+pub mod faulty;
 pub mod filing;
 pub mod gateway;
 pub mod http2;

@@ -21,7 +21,7 @@ const INTERNAL: Text = Text {
     sentence_en: "Your request was not completed, and the fault is ours. Try again in a moment; if it happens again, tell the help desk the number below.",
 };
 
-const TEXTS: [Text; 34] = [
+const TEXTS: [Text; 35] = [
     Text {
         code: "bad-host",
         title_zh: "网址不正确",
@@ -245,6 +245,13 @@ const TEXTS: [Text; 34] = [
         sentence_zh: "负责此事项的平台给出了无法识别的答复。请稍后重试；仍不成功时，请联系客服并提供下方编号。",
         title_en: "The service gave an unreadable answer",
         sentence_en: "The platform in charge gave an answer that cannot be read. Try again shortly; if it happens again, tell the help desk the number below.",
+    },
+    Text {
+        code: "platform-busy",
+        title_zh: "此事项办理人数较多",
+        sentence_zh: "现在办理此事项的人较多，负责的平台一时处理不完，您的登录不受影响。请稍等片刻再试，其他事项可照常办理。",
+        title_en: "Many people are using this service right now",
+        sentence_en: "The platform in charge has as many requests as it can take. You stay signed in; wait a moment and try again, other services work as usual.",
     },
     Text {
         code: "overloaded",

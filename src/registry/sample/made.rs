@@ -145,6 +145,8 @@ impl<'a> Sample<'a> {
             upstreams: [upstream].into(),
             attributes: Box::default(),
             zones: [Zone::Internet].into(),
+            inflight_max: None,
+            health: None,
             routes: routes.into_iter().filter(|(.., codes)| !codes.is_empty()).map(route).collect(),
         })
     }
