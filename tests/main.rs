@@ -13,10 +13,12 @@ mod support;
 
 mod accounts_last;
 mod browser;
+mod certificates;
 mod demo;
 mod front_door;
 mod layers;
 mod malformed;
+mod reload;
 mod sample_platform;
 mod session_cache;
 mod session_rules;

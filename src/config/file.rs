@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::used::{
     AccessLog, Config, IdentityConfig, LimitsConfig, LogConfig, LogFormat, ManagementConfig, PublicConfig, RedisConfig,
-    RuntimeConfig, SessionConfig, SessionStoreConfig, StoresConfig, TlsFiles,
+    RuntimeConfig, SessionConfig, SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
 };
 use crate::domain::Zone;
 use crate::written::{Document, Fields, Mistake, Mistakes};
@@ -133,7 +133,8 @@ impl Reading<'_> {
         })
     }
 
-    fn tls(&self, fields: &Fields<'_>, plaintext: bool) -> Option<TlsFiles> {
+    fn tls(&self, fields: &Fields<'_>, plaintext: bool) -> Option<TlsConfig> {
+        let directory = fields.parsed("certificates_directory", FOLDER).map(|path| self.at(path));
         if plaintext {
             fields.has("certificate");
             fields.has("key");
@@ -141,7 +142,8 @@ impl Reading<'_> {
         }
         let certificate = fields.required("certificate", "a file with the certificate chain (PEM)");
         let key = fields.required("key", "a file with the private key (PEM)");
-        Some(TlsFiles { certificate: self.at(certificate?), key: self.at(key?) })
+        let default = TlsFiles { certificate: self.at(certificate?), key: self.at(key?) };
+        Some(TlsConfig { default, directory })
     }
 
     fn management(&self) -> ManagementConfig {

@@ -7,6 +7,7 @@ use pingora::server::ExecutionPhase;
 use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, watch};
 
+use super::reload::Reload;
 use crate::domain::Timestamp;
 use crate::identity::Keys;
 use crate::session::Sessions;
@@ -17,13 +18,15 @@ const KEYS_EVERY: Duration = Duration::from_secs(15);
 pub(crate) struct Background {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) keys: Arc<Keys>,
+    pub(crate) reload: Reload,
 }
 
 impl Background {
     pub(crate) fn start(self, runtime: &Runtime, stopped: &watch::Receiver<bool>) {
-        let Self { sessions, keys } = self;
+        let Self { sessions, keys, reload } = self;
         let watch = stopped.clone();
         runtime.spawn(async move { sessions.run(watch).await });
+        runtime.spawn(reload.run(stopped.clone()));
         let mut watch = stopped.clone();
         runtime.spawn(async move {
             while !stops_within(&mut watch, KEYS_EVERY).await {

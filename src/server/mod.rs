@@ -8,6 +8,7 @@ mod frame_log;
 mod in_process;
 mod log;
 mod ops;
+mod reload;
 mod shutdown;
 
 use std::net::{SocketAddr, TcpListener};
@@ -28,8 +29,9 @@ use tokio::runtime::{Builder, Runtime};
 use self::background::Background;
 use self::certificate::Resolver;
 use self::in_process::InProcess;
+use self::reload::{Filings, Reload};
 use self::shutdown::Drain;
-use crate::config::{CertificateError, Config, served};
+use crate::config::{CertificateError, Config};
 use crate::domain::Timestamp;
 use crate::gateway::{ConnectionLimits, Front, Gateway, GatewayParts};
 use crate::identity::{Accounts, Assertions, IdentityError, Keys};
@@ -127,15 +129,17 @@ impl Server {
             .map_err(|cause| StartError::system("the stores' runtime", cause))?;
         let loaded = registry::load(&config.routes_directory, &config.public.hosts, now)?;
         report(&loaded, &metrics);
+        metrics.table_revision.set(1);
         let rooms = stores.block_on(Rooms::build(&config, &loaded, metrics.clone()))?;
         let draining = Arc::new(AtomicBool::new(false));
         let mut frame = pingora::server::Server::new_with_opt_and_conf(None, frame_settings(&config));
         frame.bootstrap();
-        let resolver = resolver(&config, &metrics, now)?;
+        let resolver = config.public.tls.as_ref().map(|tls| Resolver::load(tls, metrics.clone(), now));
+        let resolver = resolver.transpose()?.map(Arc::new);
         let gateway = Gateway::new(rooms.gateway_parts(&config, metrics.clone()))
             .map_err(|cause| StartError::system("the access log", cause))?;
         let limits = ConnectionLimits::new(&config.limits, &config.public.trusted_proxies, &metrics);
-        frame.add_service(public_service(&frame, &config, gateway, limits, resolver));
+        frame.add_service(public_service(&frame, &config, gateway, limits, resolver.clone()));
         let ops = ops::router(metrics.clone(), draining.clone());
         frame.add_service(plain_service("metrics", config.metrics_listen, ops));
         let management =
@@ -143,7 +147,10 @@ impl Server {
         let management = crate::management::router(management)?;
         frame.add_service(plain_service("management", config.management.listen, management));
         let drain = Drain { draining, inflight: metrics.inflight.clone(), bound: config.runtime.drain };
-        let background = Background { sessions: rooms.sessions, keys: rooms.keys };
+        let filings =
+            Filings { directory: config.routes_directory, hosts: config.public.hosts, routes: rooms.routes, metrics };
+        let reload = Reload { certificates: resolver, filings: Arc::new(filings) };
+        let background = Background { sessions: rooms.sessions, keys: rooms.keys, reload };
         Ok(Self { frame, stores, background, drain })
     }
 
@@ -226,10 +233,10 @@ fn report(loaded: &Loaded, metrics: &Metrics) {
     }
     metrics.filings_rejected.set(i64::try_from(loaded.filings_rejected).unwrap_or(i64::MAX));
     metrics.table_build.set(loaded.build.as_secs_f64());
-    metrics.table_revision.set(1);
     for (kind, count) in [("item", loaded.table.item_routes()), ("path", loaded.table.path_routes())] {
         metrics.table_routes.with_label_values(&[kind]).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
+    metrics.platforms.reset();
     for (_, platform) in loaded.table.platforms() {
         metrics.platforms.with_label_values(&[platform.level.word(), platform.state.word()]).inc();
     }
@@ -248,13 +255,6 @@ fn frame_settings(config: &Config) -> ServerConf {
         upgrade_sock: config.data_directory.join("upgrade.sock").display().to_string(),
         ..ServerConf::default()
     }
-}
-
-fn resolver(config: &Config, metrics: &Metrics, now: Timestamp) -> Result<Option<Arc<Resolver>>, StartError> {
-    let Some(files) = &config.public.tls else { return Ok(None) };
-    let served = served(files, now)?;
-    metrics.certificate_expiry.set(served.not_after.seconds() as f64);
-    Ok(Some(Arc::new(Resolver::new(served.certified))))
 }
 
 fn public_service(
