@@ -18,6 +18,8 @@ mod demo;
 mod front_door;
 mod layers;
 mod malformed;
+mod proxy_protocol;
+mod redirect;
 mod reload;
 mod sample_platform;
 mod session_cache;

@@ -121,6 +121,16 @@ impl Reading<'_> {
         let tls = self.tls(&fields, plaintext);
         let zone = fields.parsed("zone", "internet or extranet").unwrap_or(Zone::Internet);
         let trusted_proxies = values(fields.list("trusted_proxies", "networks such as 10.0.0.0/8"));
+        let proxy_protocol = fields.flag("proxy_protocol", false);
+        if proxy_protocol && trusted_proxies.is_empty() {
+            let hint = "write the balancers' networks there; nobody else's header is believed".to_owned();
+            fields.mistake(&fields.spot("proxy_protocol"), "trusted_proxies beside it", Some(hint));
+        }
+        let redirect_listen = values(fields.list("redirect_listen", ADDRESS));
+        if !redirect_listen.is_empty() && origin.as_ref().is_some_and(|origin| !origin.0.starts_with("https:")) {
+            let hint = "plain HTTP is sent on to the origin, so the origin must be https".to_owned();
+            fields.mistake(&fields.spot("redirect_listen"), "an https origin beside it", Some(hint));
+        }
         fields.finish();
         let hosts = hosts.into_iter().map(|host| host.0).collect();
         (plaintext || tls.is_some()).then_some(origin).flatten().map(|origin| PublicConfig {
@@ -130,6 +140,8 @@ impl Reading<'_> {
             tls,
             zone,
             trusted_proxies,
+            proxy_protocol,
+            redirect_listen,
         })
     }
 
@@ -459,6 +471,22 @@ mod tests {
         let told = told(&format!("{SMALLEST}[management]\nlisten = \"0.0.0.0:8444\"\n"));
         assert_eq!(told.len(), 1, "{told:#?}");
         assert!(told[0].contains("management.token_file"), "{told:#?}");
+    }
+
+    #[test]
+    fn proxy_headers_need_somebody_trusted_and_redirects_an_https_origin() {
+        let with = |line: &str| told(&SMALLEST.replacen("[public]\n", &format!("[public]\n{line}\n"), 1));
+        let mistakes = with("proxy_protocol = true");
+        assert!(mistakes.len() == 1 && mistakes[0].contains("public.proxy_protocol"), "{mistakes:#?}");
+        assert!(with("proxy_protocol = true\ntrusted_proxies = \"10.0.0.0/8\"").is_empty());
+        assert!(with("redirect_listen = [\"0.0.0.0:80\", \"[::]:80\"]").is_empty());
+        let plain = SMALLEST.replace("https:", "http:").replacen(
+            "[public]\n",
+            "[public]\nredirect_listen = \"0.0.0.0:80\"\n",
+            1,
+        );
+        let mistakes = told(&plain);
+        assert!(mistakes.len() == 1 && mistakes[0].contains("public.redirect_listen"), "{mistakes:#?}");
     }
 
     #[test]

@@ -49,6 +49,10 @@ pub struct PublicConfig {
     pub zone: Zone,
     /// Hops whose `X-Forwarded-For` is believed (none).
     pub trusted_proxies: Vec<Network>,
+    /// Whether connections from there begin with a PROXY header that names the visitor (no).
+    pub proxy_protocol: bool,
+    /// Addresses where plain HTTP is sent on to `origin` (none).
+    pub redirect_listen: Vec<SocketAddr>,
 }
 
 /// What TLS shows to visitors.

@@ -20,6 +20,7 @@ mod inside;
 mod path;
 mod policy;
 mod protect;
+mod redirect;
 mod refusal;
 mod resolve;
 mod standing;
@@ -63,6 +64,7 @@ pub use self::connection::{ConnectionLimits, Front};
 pub use self::host::canonical as canonical_host;
 pub use self::path::{BadPath, canonical as canonical_path};
 pub use self::policy::{Fate, fate as header_fate};
+pub use self::redirect::Redirect;
 
 /// What the gateway is built of.
 pub struct GatewayParts {

@@ -33,7 +33,7 @@ use self::reload::{Filings, Reload};
 use self::shutdown::Drain;
 use crate::config::{CertificateError, Config};
 use crate::domain::Timestamp;
-use crate::gateway::{ConnectionLimits, Front, Gateway, GatewayParts};
+use crate::gateway::{ConnectionLimits, Front, Gateway, GatewayParts, Redirect};
 use crate::identity::{Accounts, Assertions, IdentityError, Keys};
 use crate::management::{ManagementError, ManagementParts};
 use crate::metrics::Metrics;
@@ -138,8 +138,16 @@ impl Server {
         let resolver = resolver.transpose()?.map(Arc::new);
         let gateway = Gateway::new(rooms.gateway_parts(&config, metrics.clone()))
             .map_err(|cause| StartError::system("the access log", cause))?;
-        let limits = ConnectionLimits::new(&config.limits, &config.public.trusted_proxies, &metrics);
-        frame.add_service(public_service(&frame, &config, gateway, limits, resolver.clone()));
+        let limits = ConnectionLimits::new(
+            &config.limits,
+            &config.public.trusted_proxies,
+            config.public.proxy_protocol,
+            &metrics,
+        );
+        frame.add_service(public_service(&frame, &config, gateway, limits.clone(), resolver.clone()));
+        if !config.public.redirect_listen.is_empty() {
+            frame.add_service(redirect_service(&config, limits, &metrics));
+        }
         let ops = ops::router(metrics.clone(), draining.clone());
         frame.add_service(plain_service("metrics", config.metrics_listen, ops));
         let management =
@@ -219,8 +227,9 @@ impl Rooms {
 /// The frame panics in a thread of its own when it cannot bind, so we ask first.
 fn can_listen(config: &Config) -> Result<(), StartError> {
     let public = config.public.listen.iter().map(|address| ("public", *address));
+    let redirect = config.public.redirect_listen.iter().map(|address| ("redirect", *address));
     let others = [("management", config.management.listen), ("metrics", config.metrics_listen)];
-    for (listener, address) in public.chain(others) {
+    for (listener, address) in public.chain(redirect).chain(others) {
         TcpListener::bind(address).map_err(|cause| StartError::Listen { listener, address, cause })?;
     }
     Ok(())
@@ -284,6 +293,18 @@ fn public_service(
             listener = listener.tls(settings);
         }
         service.add_listener(listener);
+    }
+    service
+}
+
+/// Plain HTTP, sent on to the origin.
+fn redirect_service(config: &Config, limits: ConnectionLimits, metrics: &Metrics) -> Service<Front<Redirect>> {
+    let redirect = Redirect::new(&config.public, config.limits.clone(), metrics.refusals.clone());
+    let mut service = Service::new("redirect".to_owned(), Front::new(redirect, limits));
+    service.threads = Some(1);
+    for address in &config.public.redirect_listen {
+        let buffers = L4BufferSettings::default().read(4096);
+        service.add_listener(ListenerConfig::tcp(address.to_string()).l4_buffer(buffers));
     }
     service
 }
