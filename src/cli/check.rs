@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Outcome;
 use super::arguments::Format;
-use crate::config::{self, Config, served};
+use crate::config::{self, CertificateError, Certificates, Config};
 use crate::domain::Timestamp;
 use crate::registry;
 use crate::written::{Mistake, Severity};
@@ -42,7 +42,7 @@ fn json(mistakes: &[Mistake], errors: usize, warnings: usize) -> String {
 fn all(name: &str, text: String, folder: &Path) -> Vec<Mistake> {
     let (config, mut mistakes) = config::read(name, text, folder);
     if let Some(config) = config {
-        mistakes.extend(certificate(name, &config));
+        mistakes.extend(certificates(name, &config));
         match registry::load(&config.routes_directory, &config.public.hosts, Timestamp::now()) {
             Ok(loaded) => mistakes.extend(loaded.mistakes),
             Err(cause) => {
@@ -53,10 +53,14 @@ fn all(name: &str, text: String, folder: &Path) -> Vec<Mistake> {
     mistakes
 }
 
-fn certificate(name: &str, config: &Config) -> Option<Mistake> {
-    let files = config.public.tls.as_ref()?;
-    let cause = served(files, Timestamp::now()).err()?;
-    Some(fault(name, "public.certificate", &cause.to_string(), "a certificate valid today, and its key"))
+fn certificates(name: &str, config: &Config) -> Vec<Mistake> {
+    let Some(tls) = &config.public.tls else { return Vec::new() };
+    let (of_default, of_folder) = Certificates::mistakes(tls, Timestamp::now());
+    let told = |key, mistake: CertificateError| {
+        fault(name, key, &mistake.to_string(), "a certificate valid today, and its key")
+    };
+    let of_folder = of_folder.into_iter().map(|mistake| told("public.certificates_directory", mistake));
+    of_default.map(|mistake| told("public.certificate", mistake)).into_iter().chain(of_folder).collect()
 }
 
 fn fault(file: &str, key: &str, got: &str, expected: &str) -> Mistake {

@@ -1,21 +1,26 @@
-//! The certificate and key that the public listener shows.
+//! One certificate and its key, as the public listener shows them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
 
 use super::used::TlsFiles;
 use crate::domain::Timestamp;
 
 /// A chain and its key, checked against each other.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Served {
     /// What the TLS library shows and signs with.
-    pub certified: rustls::sign::CertifiedKey,
+    pub certified: Arc<rustls::sign::CertifiedKey>,
     /// End of validity of the leaf.
     pub not_after: Timestamp,
+    /// DNS names of the leaf (RFC 5280 section 4.2.1.6), lower case; `*.` in front of a wildcard.
+    pub names: Vec<String>,
 }
 
 /// Why a certificate cannot be served.
@@ -62,11 +67,11 @@ pub fn served(files: &TlsFiles, now: Timestamp) -> Result<Served, CertificateErr
     let chain = chain(&files.certificate)?;
     let key = PrivateKeyDer::from_pem_slice(&bytes(&files.key)?)
         .map_err(|_| CertificateError::Shape { path: files.key.clone(), what: "private key" })?;
-    let not_after = validity(&files.certificate, &chain, now)?;
+    let (not_after, names) = leaf(&files.certificate, &chain, now)?;
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     let certified = rustls::sign::CertifiedKey::from_der(chain, key, &provider)
         .map_err(|cause| CertificateError::Mismatch { path: files.key.clone(), cause })?;
-    Ok(Served { certified, not_after })
+    Ok(Served { certified: Arc::new(certified), not_after, names })
 }
 
 fn bytes(path: &Path) -> Result<Vec<u8>, CertificateError> {
@@ -80,7 +85,12 @@ fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> 
     if chain.is_empty() { Err(shape()) } else { Ok(chain) }
 }
 
-fn validity(path: &Path, chain: &[CertificateDer<'_>], now: Timestamp) -> Result<Timestamp, CertificateError> {
+/// End of validity and names of the first certificate of a chain.
+fn leaf(
+    path: &Path,
+    chain: &[CertificateDer<'_>],
+    now: Timestamp,
+) -> Result<(Timestamp, Vec<String>), CertificateError> {
     let shape = || CertificateError::Shape { path: path.to_owned(), what: "certificate" };
     let leaf = chain.first().ok_or_else(shape)?;
     let (_, parsed) = x509_parser::parse_x509_certificate(leaf).map_err(|_| shape())?;
@@ -90,5 +100,14 @@ fn validity(path: &Path, chain: &[CertificateDer<'_>], now: Timestamp) -> Result
         let (from, until) = (from.to_string(), until.to_string());
         return Err(CertificateError::NotValidNow { path: path.to_owned(), from, until });
     }
-    Ok(moment(until.timestamp()))
+    Ok((moment(until.timestamp()), names(&parsed)))
+}
+
+fn names(leaf: &X509Certificate<'_>) -> Vec<String> {
+    let Ok(Some(alternatives)) = leaf.subject_alternative_name() else { return Vec::new() };
+    let dns = alternatives.value.general_names.iter().filter_map(|name| match name {
+        GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
+        _ => None,
+    });
+    dns.collect()
 }

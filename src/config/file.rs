@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::used::{
     AccessLog, Config, IdentityConfig, LimitsConfig, LogConfig, LogFormat, ManagementConfig, PublicConfig, RedisConfig,
-    RuntimeConfig, SessionConfig, SessionStoreConfig, StoresConfig, TlsFiles,
+    RuntimeConfig, SessionConfig, SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
 };
 use crate::domain::Zone;
 use crate::written::{Document, Fields, Mistake, Mistakes};
@@ -121,6 +121,16 @@ impl Reading<'_> {
         let tls = self.tls(&fields, plaintext);
         let zone = fields.parsed("zone", "internet or extranet").unwrap_or(Zone::Internet);
         let trusted_proxies = values(fields.list("trusted_proxies", "networks such as 10.0.0.0/8"));
+        let proxy_protocol = fields.flag("proxy_protocol", false);
+        if proxy_protocol && trusted_proxies.is_empty() {
+            let hint = "write the balancers' networks there; nobody else's header is believed".to_owned();
+            fields.mistake(&fields.spot("proxy_protocol"), "trusted_proxies beside it", Some(hint));
+        }
+        let redirect_listen = values(fields.list("redirect_listen", ADDRESS));
+        if !redirect_listen.is_empty() && origin.as_ref().is_some_and(|origin| !origin.0.starts_with("https:")) {
+            let hint = "plain HTTP is sent on to the origin, so the origin must be https".to_owned();
+            fields.mistake(&fields.spot("redirect_listen"), "an https origin beside it", Some(hint));
+        }
         fields.finish();
         let hosts = hosts.into_iter().map(|host| host.0).collect();
         (plaintext || tls.is_some()).then_some(origin).flatten().map(|origin| PublicConfig {
@@ -130,10 +140,13 @@ impl Reading<'_> {
             tls,
             zone,
             trusted_proxies,
+            proxy_protocol,
+            redirect_listen,
         })
     }
 
-    fn tls(&self, fields: &Fields<'_>, plaintext: bool) -> Option<TlsFiles> {
+    fn tls(&self, fields: &Fields<'_>, plaintext: bool) -> Option<TlsConfig> {
+        let directory = fields.parsed("certificates_directory", FOLDER).map(|path| self.at(path));
         if plaintext {
             fields.has("certificate");
             fields.has("key");
@@ -141,7 +154,8 @@ impl Reading<'_> {
         }
         let certificate = fields.required("certificate", "a file with the certificate chain (PEM)");
         let key = fields.required("key", "a file with the private key (PEM)");
-        Some(TlsFiles { certificate: self.at(certificate?), key: self.at(key?) })
+        let default = TlsFiles { certificate: self.at(certificate?), key: self.at(key?) };
+        Some(TlsConfig { default, directory })
     }
 
     fn management(&self) -> ManagementConfig {
@@ -458,6 +472,22 @@ mod tests {
         let told = told(&format!("{SMALLEST}[management]\nlisten = \"0.0.0.0:8444\"\n"));
         assert_eq!(told.len(), 1, "{told:#?}");
         assert!(told[0].contains("management.token_file"), "{told:#?}");
+    }
+
+    #[test]
+    fn proxy_headers_need_somebody_trusted_and_redirects_an_https_origin() {
+        let with = |line: &str| told(&SMALLEST.replacen("[public]\n", &format!("[public]\n{line}\n"), 1));
+        let mistakes = with("proxy_protocol = true");
+        assert!(mistakes.len() == 1 && mistakes[0].contains("public.proxy_protocol"), "{mistakes:#?}");
+        assert!(with("proxy_protocol = true\ntrusted_proxies = \"10.0.0.0/8\"").is_empty());
+        assert!(with("redirect_listen = [\"0.0.0.0:80\", \"[::]:80\"]").is_empty());
+        let plain = SMALLEST.replace("https:", "http:").replacen(
+            "[public]\n",
+            "[public]\nredirect_listen = \"0.0.0.0:80\"\n",
+            1,
+        );
+        let mistakes = told(&plain);
+        assert!(mistakes.len() == 1 && mistakes[0].contains("public.redirect_listen"), "{mistakes:#?}");
     }
 
     #[test]

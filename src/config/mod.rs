@@ -3,14 +3,16 @@
 //! Fails: a list of mistakes with file, line, column, value, expectation, hint. Knows: `written`, `domain`.
 
 mod certificate;
+mod certificates;
 mod file;
 mod network;
 mod used;
 
 pub use certificate::{CertificateError, Served, served};
+pub use certificates::{Certificates, Stamp};
 pub use file::{ConfigError, load, read};
 pub use network::{BadNetwork, Network};
 pub use used::{
     AccessLog, Config, IdentityConfig, LimitsConfig, LogConfig, LogFormat, ManagementConfig, PublicConfig, RedisConfig,
-    RuntimeConfig, SessionConfig, SessionStoreConfig, StoresConfig, TlsFiles,
+    RuntimeConfig, SessionConfig, SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
 };

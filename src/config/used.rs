@@ -44,15 +44,28 @@ pub struct PublicConfig {
     /// Scheme, host and port as people see them: `iss` of assertions, base of absolute links.
     pub origin: String,
     /// Certificate and key; `None` for a plaintext listener behind a balancer that ends TLS.
-    pub tls: Option<TlsFiles>,
+    pub tls: Option<TlsConfig>,
     /// Network that this listener faces (internet): a platform is not served in a zone it is not filed for.
     pub zone: Zone,
     /// Hops whose `X-Forwarded-For` is believed (none).
     pub trusted_proxies: Vec<Network>,
+    /// Whether connections from there begin with a PROXY header that names the visitor (no).
+    pub proxy_protocol: bool,
+    /// Addresses where plain HTTP is sent on to `origin` (none).
+    pub redirect_listen: Vec<SocketAddr>,
+}
+
+/// What TLS shows to visitors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// For every server name that no other certificate names.
+    pub default: TlsFiles,
+    /// Folder of further pairs, `NAME.pem` and `NAME.key.pem`, chosen by the names in them (none).
+    pub directory: Option<PathBuf>,
 }
 
 /// Certificate chain and private key, PEM.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TlsFiles {
     /// Chain, leaf first.
     pub certificate: PathBuf,

@@ -25,6 +25,7 @@ mod inside;
 mod path;
 mod policy;
 mod protect;
+mod redirect;
 mod refusal;
 mod resolve;
 mod retry;
@@ -71,6 +72,7 @@ pub use self::health::HealthChecks;
 pub use self::host::canonical as canonical_host;
 pub use self::path::{BadPath, canonical as canonical_path};
 pub use self::policy::{Fate, fate as header_fate};
+pub use self::redirect::Redirect;
 
 /// What the gateway is built of.
 pub struct GatewayParts {

@@ -84,6 +84,10 @@ pub struct Metrics {
     pub region_fallbacks: IntCounterVec,
     /// `yimen_tls_certificate_expiry_timestamp_seconds`.
     pub certificate_expiry: Gauge,
+    /// `yimen_certificate_reloads_total{result}`: `ok`, `refused`: some certificate had a mistake and stays as it was.
+    pub certificate_reloads: IntCounterVec,
+    /// `yimen_route_table_reloads_total{result}`: `ok`, `mistakes`: filings were left out, `refused`: the table stays.
+    pub table_reloads: IntCounterVec,
     /// `yimen_access_log_lines_dropped_total`.
     pub log_lines_dropped: IntCounter,
     /// `yimen_panics_total`.
@@ -226,7 +230,19 @@ impl Metrics {
             certificate_expiry: float(
                 &r,
                 "yimen_tls_certificate_expiry_timestamp_seconds",
-                "End of validity of the served certificate.",
+                "End of validity of the served certificate; of several, the first to end.",
+            )?,
+            certificate_reloads: counters(
+                &r,
+                "yimen_certificate_reloads_total",
+                "Times the certificates were loaded anew, by result.",
+                &["result"],
+            )?,
+            table_reloads: counters(
+                &r,
+                "yimen_route_table_reloads_total",
+                "Times the filings were loaded anew, by result.",
+                &["result"],
             )?,
             log_lines_dropped: counter(
                 &r,

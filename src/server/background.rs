@@ -7,6 +7,7 @@ use pingora::server::ExecutionPhase;
 use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, watch};
 
+use super::reload::Reload;
 use crate::domain::Timestamp;
 use crate::gateway::HealthChecks;
 use crate::identity::Keys;
@@ -19,14 +20,16 @@ pub(crate) struct Background {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) keys: Arc<Keys>,
     pub(crate) checks: HealthChecks,
+    pub(crate) reload: Reload,
 }
 
 impl Background {
     pub(crate) fn start(self, runtime: &Runtime, stopped: &watch::Receiver<bool>) {
-        let Self { sessions, keys, checks } = self;
+        let Self { sessions, keys, checks, reload } = self;
         runtime.spawn(checks.run(stopped.clone()));
         let watch = stopped.clone();
         runtime.spawn(async move { sessions.run(watch).await });
+        runtime.spawn(reload.run(stopped.clone()));
         let mut watch = stopped.clone();
         runtime.spawn(async move {
             while !stops_within(&mut watch, KEYS_EVERY).await {

@@ -1,24 +1,89 @@
-//! Which certificate a TLS handshake shows: one for now; by server name when platforms get origins of their own.
+//! Which certificate a TLS handshake shows, and how it changes while we run: on SIGHUP and when a file changes. What is new
+//! is checked first; a mistake leaves in force what was there, is logged and counted. A swap closes no connection.
 
 use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-/// The certificate in force, replaced whole.
-pub(crate) struct Resolver(ArcSwap<CertifiedKey>);
+use crate::config::{CertificateError, Certificates, Stamp, TlsConfig};
+use crate::domain::Timestamp;
+use crate::metrics::Metrics;
+
+/// The certificates in force, replaced whole.
+pub(crate) struct Resolver {
+    shown: ArcSwap<Certificates>,
+    config: TlsConfig,
+    metrics: Arc<Metrics>,
+    looks: Mutex<Looks>,
+}
+
+/// How the files looked.
+struct Looks {
+    loaded: Stamp,
+    last: Stamp,
+}
 
 impl Resolver {
-    pub(crate) fn new(certified: CertifiedKey) -> Self {
-        Self(ArcSwap::from_pointee(certified))
+    /// Reads all certificates. `Err`: the default one cannot be served. Pairs of the folder with a mistake are left out.
+    pub(crate) fn load(config: &TlsConfig, metrics: Arc<Metrics>, now: Timestamp) -> Result<Self, CertificateError> {
+        let looks = Stamp::of(config);
+        let (certificates, mistakes) = Certificates::load(config, now)?;
+        warn(&mistakes, "left out");
+        show_end(&certificates, &metrics);
+        Ok(Self {
+            shown: ArcSwap::from_pointee(certificates),
+            config: config.clone(),
+            metrics,
+            looks: Mutex::new(Looks { loaded: looks.clone(), last: looks }),
+        })
+    }
+
+    /// Reads all certificates anew and puts into force what is good. Blocks on files.
+    pub(crate) fn reload(&self, now: Timestamp) {
+        self.reload_in_turn(&mut self.looks.lock(), now);
+    }
+
+    /// The same, if files differ from what was loaded and have not changed since the last look: certificate and key are two
+    /// files, and one is written before the other.
+    pub(crate) fn reload_if_changed(&self, now: Timestamp) {
+        let mut looks = self.looks.lock();
+        let current = Stamp::of(&self.config);
+        if current != looks.loaded && current == looks.last {
+            self.reload_in_turn(&mut looks, now);
+        }
+        looks.last = current;
+    }
+
+    fn reload_in_turn(&self, looks: &mut Looks, now: Timestamp) {
+        looks.loaded = Stamp::of(&self.config);
+        let (certificates, mistakes) = self.shown.load().reload(&self.config, now);
+        warn(&mistakes, "the one before stays in force");
+        show_end(&certificates, &self.metrics);
+        tracing::info!(certificates = certificates.count(), mistakes = mistakes.len(), "certificates loaded anew");
+        self.shown.store(Arc::new(certificates));
+        let result = if mistakes.is_empty() { "ok" } else { "refused" };
+        self.metrics.certificate_reloads.with_label_values(&[result]).inc();
     }
 }
 
+fn warn(mistakes: &[CertificateError], consequence: &str) {
+    for mistake in mistakes {
+        tracing::warn!("certificate not loaded, {consequence}: {mistake}");
+    }
+}
+
+/// The metric speaks of what is served, whatever lies in the files.
+fn show_end(certificates: &Certificates, metrics: &Metrics) {
+    metrics.certificate_expiry.set(certificates.first_end().seconds() as f64);
+}
+
 impl ResolvesServerCert for Resolver {
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load_full())
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.shown.load().of(hello.server_name()))
     }
 }
 

@@ -8,6 +8,7 @@ mod frame_log;
 mod in_process;
 mod log;
 mod ops;
+mod reload;
 mod shutdown;
 
 use std::net::{SocketAddr, TcpListener};
@@ -28,10 +29,11 @@ use tokio::runtime::{Builder, Runtime};
 use self::background::Background;
 use self::certificate::Resolver;
 use self::in_process::InProcess;
+use self::reload::{Filings, Reload};
 use self::shutdown::Drain;
-use crate::config::{CertificateError, Config, served};
+use crate::config::{CertificateError, Config};
 use crate::domain::Timestamp;
-use crate::gateway::{ConnectionLimits, Front, Gateway, GatewayParts};
+use crate::gateway::{ConnectionLimits, Front, Gateway, GatewayParts, Redirect};
 use crate::identity::{Accounts, Assertions, IdentityError, Keys};
 use crate::management::{ManagementError, ManagementParts};
 use crate::metrics::Metrics;
@@ -127,16 +129,26 @@ impl Server {
             .map_err(|cause| StartError::system("the stores' runtime", cause))?;
         let loaded = registry::load(&config.routes_directory, &config.public.hosts, now)?;
         report(&loaded, &metrics);
+        metrics.table_revision.set(1);
         let rooms = stores.block_on(Rooms::build(&config, &loaded, metrics.clone()))?;
         let draining = Arc::new(AtomicBool::new(false));
         let mut frame = pingora::server::Server::new_with_opt_and_conf(None, frame_settings(&config));
         frame.bootstrap();
-        let resolver = resolver(&config, &metrics, now)?;
+        let resolver = config.public.tls.as_ref().map(|tls| Resolver::load(tls, metrics.clone(), now));
+        let resolver = resolver.transpose()?.map(Arc::new);
         let gateway = Gateway::new(rooms.gateway_parts(&config, metrics.clone()))
             .map_err(|cause| StartError::system("the access log", cause))?;
         let checks = gateway.health_checks();
-        let limits = ConnectionLimits::new(&config.limits, &config.public.trusted_proxies, &metrics);
-        frame.add_service(public_service(&frame, &config, gateway, limits, resolver));
+        let limits = ConnectionLimits::new(
+            &config.limits,
+            &config.public.trusted_proxies,
+            config.public.proxy_protocol,
+            &metrics,
+        );
+        frame.add_service(public_service(&frame, &config, gateway, limits.clone(), resolver.clone()));
+        if !config.public.redirect_listen.is_empty() {
+            frame.add_service(redirect_service(&config, limits, &metrics));
+        }
         let ops = ops::router(metrics.clone(), draining.clone());
         frame.add_service(plain_service("metrics", config.metrics_listen, ops));
         let management =
@@ -144,7 +156,10 @@ impl Server {
         let management = crate::management::router(management)?;
         frame.add_service(plain_service("management", config.management.listen, management));
         let drain = Drain { draining, inflight: metrics.inflight.clone(), bound: config.runtime.drain };
-        let background = Background { sessions: rooms.sessions, keys: rooms.keys, checks };
+        let filings =
+            Filings { directory: config.routes_directory, hosts: config.public.hosts, routes: rooms.routes, metrics };
+        let reload = Reload { certificates: resolver, filings: Arc::new(filings) };
+        let background = Background { sessions: rooms.sessions, keys: rooms.keys, checks, reload };
         Ok(Self { frame, stores, background, drain })
     }
 
@@ -213,8 +228,9 @@ impl Rooms {
 /// The frame panics in a thread of its own when it cannot bind, so we ask first.
 fn can_listen(config: &Config) -> Result<(), StartError> {
     let public = config.public.listen.iter().map(|address| ("public", *address));
+    let redirect = config.public.redirect_listen.iter().map(|address| ("redirect", *address));
     let others = [("management", config.management.listen), ("metrics", config.metrics_listen)];
-    for (listener, address) in public.chain(others) {
+    for (listener, address) in public.chain(redirect).chain(others) {
         TcpListener::bind(address).map_err(|cause| StartError::Listen { listener, address, cause })?;
     }
     Ok(())
@@ -227,10 +243,10 @@ fn report(loaded: &Loaded, metrics: &Metrics) {
     }
     metrics.filings_rejected.set(i64::try_from(loaded.filings_rejected).unwrap_or(i64::MAX));
     metrics.table_build.set(loaded.build.as_secs_f64());
-    metrics.table_revision.set(1);
     for (kind, count) in [("item", loaded.table.item_routes()), ("path", loaded.table.path_routes())] {
         metrics.table_routes.with_label_values(&[kind]).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
+    metrics.platforms.reset();
     for (_, platform) in loaded.table.platforms() {
         metrics.platforms.with_label_values(&[platform.level.word(), platform.state.word()]).inc();
     }
@@ -249,13 +265,6 @@ fn frame_settings(config: &Config) -> ServerConf {
         upgrade_sock: config.data_directory.join("upgrade.sock").display().to_string(),
         ..ServerConf::default()
     }
-}
-
-fn resolver(config: &Config, metrics: &Metrics, now: Timestamp) -> Result<Option<Arc<Resolver>>, StartError> {
-    let Some(files) = &config.public.tls else { return Ok(None) };
-    let served = served(files, now)?;
-    metrics.certificate_expiry.set(served.not_after.seconds() as f64);
-    Ok(Some(Arc::new(Resolver::new(served.certified))))
 }
 
 fn public_service(
@@ -285,6 +294,18 @@ fn public_service(
             listener = listener.tls(settings);
         }
         service.add_listener(listener);
+    }
+    service
+}
+
+/// Plain HTTP, sent on to the origin.
+fn redirect_service(config: &Config, limits: ConnectionLimits, metrics: &Metrics) -> Service<Front<Redirect>> {
+    let redirect = Redirect::new(&config.public, config.limits.clone(), metrics.refusals.clone());
+    let mut service = Service::new("redirect".to_owned(), Front::new(redirect, limits));
+    service.threads = Some(1);
+    for address in &config.public.redirect_listen {
+        let buffers = L4BufferSettings::default().read(4096);
+        service.add_listener(ListenerConfig::tcp(address.to_string()).l4_buffer(buffers));
     }
     service
 }

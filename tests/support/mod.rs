@@ -14,6 +14,7 @@ pub mod process;
 pub mod raw;
 pub mod redis;
 pub mod strict;
+pub mod tls;
 pub mod window;
 
 use std::future::Future;

@@ -1,22 +1,27 @@
 //! The application before the frame's: seats, and the guard around each stream.
 
-use std::os::fd::AsRawFd;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::apps::ServerApp;
 use pingora::listeners::PreTlsProcess;
+use pingora::protocols::l4::socket::SocketAddr as Address;
 use pingora::protocols::l4::stream::Stream as L4Stream;
 use pingora::protocols::l4::virt::VirtualSocketStream;
 use pingora::protocols::{ALPN, GetProxyDigest, GetSocketDigest, SocketDigest, Stream};
 use pingora::server::ShutdownWatch;
 use pingora::{Error, ErrorType};
 use prometheus::{IntCounter, IntCounterVec};
+use tokio::io::AsyncRead;
+use tokio::time::timeout;
 
 use super::guarded::Guarded;
 use super::pace::WINDOW;
-use super::seats::{Seat, Seats};
+use super::proxy_protocol::{self, Sender};
+use super::seats::{Full, Seat, Seats};
 use super::watch::{Part, Watch};
 use crate::config::{LimitsConfig, Network};
 use crate::metrics::Metrics;
@@ -26,6 +31,8 @@ use crate::metrics::Metrics;
 pub struct ConnectionLimits {
     rules: Arc<Rules>,
     seats: Arc<Seats>,
+    /// Whether connections from trusted networks begin with a PROXY header.
+    proxied: bool,
 }
 
 /// Limits of a connection's parts, and what counts those who overstep them.
@@ -54,8 +61,9 @@ impl Rules {
 }
 
 impl ConnectionLimits {
-    /// As set; connections from `trusted` networks are not counted by address.
-    pub fn new(limits: &LimitsConfig, trusted: &[Network], metrics: &Metrics) -> Self {
+    /// As set; connections from `trusted` networks are not counted by address, or, where such connections are `proxied`,
+    /// by the address that their PROXY header names.
+    pub fn new(limits: &LimitsConfig, trusted: &[Network], proxied: bool, metrics: &Metrics) -> Self {
         let rules = Rules {
             handshake: limits.handshake,
             idle: limits.keepalive,
@@ -67,13 +75,38 @@ impl ConnectionLimits {
         };
         let (max, per_address_max) = (limits.connections_max, limits.connections_per_address_max);
         let seats = Seats::new(max, per_address_max, trusted.to_vec(), metrics.connections.clone());
-        Self { rules: Arc::new(rules), seats }
+        Self { rules: Arc::new(rules), seats, proxied }
     }
 
-    fn seat(&self, digest: Option<&SocketDigest>) -> Option<Seat> {
+    /// A seat for a new connection, and its visitor's address where a balancer names another than the socket's.
+    /// `None`: the connection is to be closed, and is counted.
+    async fn seat(
+        &self,
+        stream: &mut (impl AsyncRead + Unpin + Send + ?Sized),
+        digest: Option<&SocketDigest>,
+    ) -> Option<(Seat, Option<SocketAddr>)> {
         let address = digest.and_then(|digest| digest.peer_addr()?.as_inet().map(|address| address.ip()));
-        let seat = self.seats.take(address);
-        seat.map_err(|full| self.rules.refused.with_label_values(&[full.word()]).inc()).ok()
+        let refuse = |full: Full| self.rules.refused.with_label_values(&[full.word()]).inc();
+        let mut seat = self.seats.take(address).map_err(refuse).ok()?;
+        if !self.proxied || !address.is_some_and(|address| self.seats.is_trusted(address)) {
+            return Some((seat, None));
+        }
+        match self.sender(stream).await? {
+            Sender::Own => Some((seat, None)),
+            Sender::Visitor(visitor) => {
+                seat.count(visitor.ip()).map_err(refuse).ok()?;
+                Some((seat, Some(visitor)))
+            }
+        }
+    }
+
+    async fn sender(&self, stream: &mut (impl AsyncRead + Unpin + Send + ?Sized)) -> Option<Sender> {
+        match timeout(self.rules.head, proxy_protocol::read(stream)).await {
+            Ok(Ok(sender)) => return Some(sender),
+            Ok(Err(_)) => self.rules.malformed.inc(),
+            Err(_) => self.rules.count_cut(Part::Head),
+        }
+        None
     }
 }
 
@@ -81,14 +114,12 @@ impl ConnectionLimits {
 #[async_trait]
 impl PreTlsProcess for ConnectionLimits {
     async fn process(&self, stream: &mut L4Stream) -> pingora::Result<()> {
-        let Some(seat) = self.seat(stream.get_socket_digest().as_deref()) else {
-            return Error::e_explain(ErrorType::AcceptError, "too many connections");
+        let known = stream.get_socket_digest();
+        let Some((seat, visitor)) = self.seat(stream, known.as_deref()).await else {
+            return Error::e_explain(ErrorType::AcceptError, "no seat, or no PROXY header");
         };
-        let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
-        if let Some(known) = stream.get_socket_digest() {
-            // Set a moment ago: it cannot be there already.
-            let _ = digest.peer_addr.set(known.peer_addr().cloned());
-        }
+        let socket = known.and_then(|known| known.peer_addr().cloned());
+        let digest = digest(stream.as_raw_fd(), visitor.map(Address::Inet).or(socket));
         let watch = Watch::new(Part::Handshake);
         let proxy_digest = watch.proxy_digest();
         let nothing = Guarded::new(tokio::io::empty(), watch.clone(), self.rules.clone(), None);
@@ -99,6 +130,14 @@ impl PreTlsProcess for ConnectionLimits {
         stream.set_socket_digest(digest);
         Ok(())
     }
+}
+
+/// What the phases will take for the other end of the socket.
+fn digest(fd: RawFd, address: Option<Address>) -> SocketDigest {
+    let digest = SocketDigest::from_raw_fd(fd);
+    // New: it cannot be set already.
+    let _ = digest.peer_addr.set(address);
+    digest
 }
 
 /// The frame's application behind our limits.
@@ -116,14 +155,21 @@ impl<A> Front<A> {
 
 #[async_trait]
 impl<A: ServerApp + Send + Sync + 'static> ServerApp for Front<A> {
-    async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+    async fn process_new(self: &Arc<Self>, mut stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
         let before_tls = stream.get_proxy_digest();
         let seat = match before_tls.as_deref().and_then(Watch::in_proxy_digest) {
             Some(watch) => {
                 watch.enter(Part::Streams); // from here on the guard above TLS sees more than the one below
                 None
             }
-            None => Some(self.limits.seat(stream.get_socket_digest().as_deref())?),
+            None => {
+                let known = stream.get_socket_digest();
+                let (seat, visitor) = self.limits.seat(&mut stream, known.as_deref()).await?;
+                if let Some(visitor) = visitor {
+                    stream.set_socket_digest(digest(stream.id(), Some(Address::Inet(visitor))));
+                }
+                Some(seat)
+            }
         };
         let http2 = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
         let watch = Watch::new(if http2 { Part::Streams } else { Part::Idle });

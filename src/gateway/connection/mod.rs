@@ -8,6 +8,7 @@
 mod front;
 mod guarded;
 mod pace;
+mod proxy_protocol;
 mod seats;
 mod watch;
 

@@ -53,27 +53,39 @@ impl Seats {
     }
 
     pub(super) fn take(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Seat, Full> {
-        let counted = address.map(|address| address.to_canonical()).filter(|address| !self.is_trusted(*address));
         if self.taken.fetch_add(1, Relaxed) >= self.max {
             self.taken.fetch_sub(1, Relaxed);
             return Err(Full::All);
         }
         self.gauge.inc();
         let mut seat = Seat { seats: self.clone(), address: None };
-        if let Some(key) = counted.map(key) {
-            let mut count = self.of_address.entry(key).or_default();
-            if *count >= self.per_address_max {
-                drop(count);
-                return Err(Full::Address);
-            }
-            *count += 1;
-            seat.address = Some(key);
+        if let Some(address) = address {
+            seat.count(address)?;
         }
         Ok(seat)
     }
 
-    fn is_trusted(&self, address: IpAddr) -> bool {
+    pub(super) fn is_trusted(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|network| network.contains(address))
+    }
+}
+
+impl Seat {
+    /// Counts the seat for an address too, unless a balancer has it. Once for each seat.
+    pub(super) fn count(&mut self, address: IpAddr) -> Result<(), Full> {
+        let address = address.to_canonical();
+        if self.address.is_some() || self.seats.is_trusted(address) {
+            return Ok(());
+        }
+        let key = key(address);
+        let mut count = self.seats.of_address.entry(key).or_default();
+        if *count >= self.seats.per_address_max {
+            return Err(Full::Address);
+        }
+        *count += 1;
+        drop(count);
+        self.address = Some(key);
+        Ok(())
     }
 }
 
@@ -129,6 +141,19 @@ mod tests {
         assert_eq!(take(&seats, "2001:db8::ffff:1").unwrap_err(), Full::Address);
         let _elsewhere = take(&seats, "2001:db8:0:1::1").unwrap();
         let _balancer = [take(&seats, "10.1.1.1").unwrap(), take(&seats, "10.1.1.1").unwrap()];
+    }
+
+    #[test]
+    fn a_seat_of_a_balancer_is_counted_for_whom_it_speaks() {
+        let seats = seats(10, 1);
+        let mut first = take(&seats, "10.1.1.1").unwrap();
+        first.count("203.0.113.1".parse().unwrap()).unwrap();
+        let mut second = take(&seats, "10.1.1.1").unwrap();
+        assert_eq!(second.count("203.0.113.1".parse().unwrap()), Err(Full::Address));
+        second.count("10.2.2.2".parse().unwrap()).unwrap();
+        drop(first);
+        drop(second);
+        assert_eq!((seats.gauge.get(), seats.of_address.len()), (0, 0));
     }
 
     #[test]
