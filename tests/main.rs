@@ -20,6 +20,7 @@ mod demo;
 mod framing;
 mod framing_http2;
 mod front_door;
+mod fuzz;
 mod garbled;
 mod health;
 mod layers;
