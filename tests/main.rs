@@ -21,6 +21,7 @@ mod garbled;
 mod health;
 mod layers;
 mod malformed;
+mod platform_tls;
 mod retries;
 mod sample_platform;
 mod session_cache;

@@ -29,6 +29,7 @@ mod refusal;
 mod resolve;
 mod retry;
 mod standing;
+mod tls_peer;
 
 use std::io;
 use std::panic::AssertUnwindSafe;
@@ -38,6 +39,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt;
+use http::HeaderMap;
 use http::header::COOKIE;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -319,7 +321,15 @@ impl ProxyHttp for Gateway {
         ctx: &mut Context,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        let retry = self.after_fault(downstream, ctx, Fault::of_connect(&error));
+        let fault = Fault::of_connect(&error);
+        if fault == Fault::Untrusted
+            && let (Some(visit), Some(instance)) = (&ctx.visit, ctx.tried.last())
+        {
+            // The TLS library's words, with the name that was asked for: nobody finds the wrong certificate without them.
+            let cause = error.context.as_ref().map(|context| context.as_str()).unwrap_or_default();
+            tracing::warn!(platform = %visit.platform.id, address = instance.address(), cause, "no TLS with an instance");
+        }
+        let retry = self.after_fault(downstream, ctx, fault);
         error.set_retry(retry);
         error
     }
@@ -370,6 +380,17 @@ impl ProxyHttp for Gateway {
             visit.standing.show(instance);
         }
         answer::dress(answer, visit, ctx, self.parts.https);
+        Ok(())
+    }
+
+    /// Trailers may say no more than header fields may.
+    fn upstream_response_trailer_filter(
+        &self,
+        _downstream: &mut Downstream,
+        trailers: &mut HeaderMap,
+        _ctx: &mut Context,
+    ) -> pingora::Result<()> {
+        answer::drop_what_is_ours(trailers);
         Ok(())
     }
 

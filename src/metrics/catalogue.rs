@@ -36,7 +36,8 @@ pub struct Metrics {
     pub connections_refused: IntCounterVec,
     /// `yimen_connections_cut_total{reason}`: `handshake`, `head`, `body`, `answer`: too slow.
     pub connections_cut: IntCounterVec,
-    /// `yimen_upstream_requests_total{platform,result}`: `ok`, `connect`, `timeout`, `reset`, `protocol`.
+    /// `yimen_upstream_requests_total{platform,result}`: `ok`, `connect`, `tls`, `timeout`, `reset`,
+    /// `protocol`.
     pub upstream_requests: IntCounterVec,
     /// `yimen_upstream_retries_total{platform,reason}`: `connect`, `reset`, `stale`, `no_budget`: wanted, not made.
     pub upstream_retries: IntCounterVec,

@@ -7,6 +7,7 @@ pub mod citizen;
 pub mod faulty;
 pub mod filing;
 pub mod gateway;
+pub mod nginx;
 pub mod node;
 pub mod platform;
 pub mod process;
