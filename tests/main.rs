@@ -22,6 +22,7 @@ mod health;
 mod layers;
 mod malformed;
 mod platform_tls;
+mod queue;
 mod retries;
 mod sample_platform;
 mod session_cache;

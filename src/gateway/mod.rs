@@ -25,6 +25,7 @@ mod inside;
 mod path;
 mod policy;
 mod protect;
+mod queue;
 mod refusal;
 mod resolve;
 mod retry;
@@ -57,6 +58,7 @@ use self::arrive::RequestIds;
 use self::connection::{Part, Watch};
 use self::context::{Context, Inflight};
 use self::fault::Fault;
+use self::queue::{Priority, Queues};
 use self::refusal::Refusal;
 use self::resolve::Resolved;
 use self::standing::{Counters, Standings};
@@ -103,6 +105,7 @@ pub struct Gateway {
     parts: GatewayParts,
     ids: RequestIds,
     standings: Arc<Standings>,
+    queues: Queues,
     nobody: Counters,
     access_log: AccessLog,
     phases: Phases,
@@ -129,7 +132,8 @@ impl Gateway {
         };
         let dropped = parts.metrics.log_lines_dropped.clone();
         let access_log = AccessLog::open(parts.log.access_file.as_deref(), dropped)?;
-        Ok(Self { ids: RequestIds::new(), nobody: standings.none(), standings, access_log, phases, parts })
+        let queues = Queues::new(&parts.limits, &parts.metrics);
+        Ok(Self { queues, ids: RequestIds::new(), nobody: standings.none(), standings, access_log, phases, parts })
     }
 
     /// The health checks of what this gateway forwards to, to be run in the background.
@@ -180,7 +184,7 @@ impl Gateway {
             enter(downstream, Part::Body);
         }
         visit.upgrade = forward::settle_upgrade(downstream.req_header_mut(), websocket);
-        let step = admitted.and_then(|()| {
+        let mut step = admitted.and_then(|()| {
             if matches!(size, BodySize::Known(length) if length > body_bytes_max) {
                 return Err(Refusal::BodyTooLarge);
             }
@@ -191,6 +195,18 @@ impl Gateway {
             protect::introduce(&mut visit, &self.parts.assertions, ctx.now)?;
             Ok(Step::Forward)
         });
+        if matches!(step, Err(Refusal::PlatformBusy)) {
+            let header = downstream.req_header();
+            let priority = Priority::of(visit.session.is_some(), &header.method, &header.headers);
+            // In a box of its own, so that the way of a request that need not wait stays small in memory.
+            step = match Box::pin(self.queues.wait(&mut visit.standing, priority)).await {
+                Ok(()) => {
+                    (ctx.now, ctx.forwarded) = (Timestamp::now(), Some(Instant::now()));
+                    protect::introduce(&mut visit, &self.parts.assertions, ctx.now).map(|()| Step::Forward)
+                }
+                Err(refusal) => Err(refusal),
+            };
+        }
         ctx.visit = Some(visit); // also for refusals: they count for the platform that was asked for
         step
     }

@@ -12,7 +12,7 @@ use foldhash::fast::RandomState;
 use http::{HeaderValue, Method};
 use parking_lot::Mutex;
 use pingora::upstreams::peer::{HttpPeer, PeerOptions};
-use prometheus::{Histogram, IntCounter, IntGauge};
+use prometheus::{Histogram, IntCounter, IntGauge, IntGaugeVec};
 
 use super::breaker::Breaker;
 use super::bulkhead::Bulkhead;
@@ -260,10 +260,12 @@ fn speak_http2(options: &mut PeerOptions) {
 impl Counters {
     fn new(label: &str, metrics: &Arc<Metrics>) -> Self {
         // A count that is a limit cannot be shared: a platform without a series of its own counts unseen.
-        let unseen = (label == OVERFLOW).then(|| IntGauge::new("unseen", "unseen").ok()).flatten();
-        let inflight = unseen.unwrap_or_else(|| metrics.platform_inflight.with_label_values(&[label]));
+        let count = |seen: &IntGaugeVec| {
+            let unseen = (label == OVERFLOW).then(|| IntGauge::new("unseen", "unseen").ok()).flatten();
+            unseen.unwrap_or_else(|| seen.with_label_values(&[label]))
+        };
         Self {
-            bulkhead: Bulkhead::new(inflight),
+            bulkhead: Bulkhead::new(count(&metrics.platform_inflight), count(&metrics.platform_waiting)),
             budget: Budget::default(),
             label: label.to_owned(),
             metrics: metrics.clone(),
