@@ -13,6 +13,7 @@ need_command make make
 need_command perl perl
 need_command pkg-config pkg-config
 need_command redis-server redis-server
+need_command nginx nginx
 need_command chromium chromium
 need_command chromedriver chromium-driver
 need_command promtool prometheus

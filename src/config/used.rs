@@ -173,6 +173,12 @@ pub struct LimitsConfig {
     /// Requests of one platform at a time, unless its filing says otherwise; more are answered 503 (1 000: a tenth of
     /// `inflight_max`, so that one dead platform leaves nine tenths to the others; Envoy's figure is 1 024).
     pub platform_inflight_max: u32,
+    /// Requests that wait for a place at a platform which is at its cap, in all (1 000: a tenth of `inflight_max`).
+    pub queue_max: usize,
+    /// And at one platform (100: a tenth of `platform_inflight_max`, so that a wait is a tenth of an answer's time as a rule).
+    pub platform_queue_max: usize,
+    /// How long they wait (3 s: longer, and people press reload).
+    pub queue_wait: Duration,
     /// From the first byte of a request's header to its last (10 s, Envoy's guide for edges).
     pub header: Duration,
     /// For the TLS handshake (5 s).

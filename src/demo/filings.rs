@@ -126,7 +126,7 @@ fn serves_everybody(route: &Table) -> bool {
 
 fn point(upstream: &mut Table, address: SocketAddr) {
     upstream.insert("address", value(address.to_string()));
-    for of_tls in ["tls", "server_name", "http2"] {
+    for of_tls in ["tls", "server_name", "http2", "ca", "client_certificate", "client_key"] {
         upstream.remove(of_tls); // sample platforms speak plain HTTP/1.1 on loopback
     }
 }

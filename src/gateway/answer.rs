@@ -53,7 +53,7 @@ fn secure(fields: &mut HeaderMap, tls: bool) {
 }
 
 /// A platform may not speak for the gateway, set its cookies, send browsers elsewhere, or show its server's make.
-fn drop_what_is_ours(fields: &mut HeaderMap) {
+pub(crate) fn drop_what_is_ours(fields: &mut HeaderMap) {
     let ours = |name: &&HeaderName| [SERVER, POWERED_BY, ALT_SVC].contains(name) || fate(name.as_str()) == Fate::Drop;
     while let Some(name) = fields.keys().find(ours).cloned() {
         fields.remove(name);

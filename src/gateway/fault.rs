@@ -17,8 +17,10 @@ use crate::domain::Timestamp;
 /// What an instance did with a try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// No connection: refused, no such name, no TLS. Nothing was sent.
+    /// No connection: refused, or no such name. Nothing was sent.
     Connect,
+    /// No TLS, or a certificate that nobody we believe vouches for. Nothing was sent.
+    Untrusted,
     /// No connection within its deadline. Nothing was sent.
     ConnectTimeout,
     /// No answer within the deadline.
@@ -34,8 +36,11 @@ pub(crate) enum Fault {
 
 impl Fault {
     pub(crate) fn of_connect(error: &Error) -> Self {
-        let timeout = matches!(error.etype(), ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout);
-        if timeout { Self::ConnectTimeout } else { Self::Connect }
+        match error.etype() {
+            ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout => Self::ConnectTimeout,
+            ErrorType::TLSHandshakeFailure | ErrorType::InvalidCert | ErrorType::HandshakeError => Self::Untrusted,
+            _ => Self::Connect,
+        }
     }
 
     /// `None`: not the instance's doing. `reused`: the connection had served others before.
@@ -57,6 +62,7 @@ impl Fault {
     fn refusal(self) -> Refusal {
         match self {
             Self::Connect => Refusal::ConnectFailed,
+            Self::Untrusted => Refusal::PlatformUntrusted,
             Self::ConnectTimeout | Self::Timeout => Refusal::PlatformTimeout,
             Self::Reset | Self::Stale => Refusal::PlatformReset,
             Self::Garbled => Refusal::PlatformGarbled,
@@ -67,6 +73,7 @@ impl Fault {
     fn result(self) -> &'static str {
         match self {
             Self::Connect => "connect",
+            Self::Untrusted => "tls",
             Self::ConnectTimeout | Self::Timeout => "timeout",
             Self::Reset | Self::Stale => "reset",
             Self::Garbled => "protocol",
@@ -76,7 +83,7 @@ impl Fault {
     /// The word of `yimen_upstream_retries_total`; `None`: never tried again.
     fn reason(self) -> Option<&'static str> {
         match self {
-            Self::Connect | Self::ConnectTimeout => Some("connect"),
+            Self::Connect | Self::Untrusted | Self::ConnectTimeout => Some("connect"),
             Self::Reset => Some("reset"),
             Self::Stale => Some("stale"),
             Self::Timeout | Self::Garbled => None,
@@ -85,7 +92,7 @@ impl Fault {
 
     /// Whether not a byte of the request went out.
     fn before_sending(self) -> bool {
-        matches!(self, Self::Connect | Self::ConnectTimeout)
+        matches!(self, Self::Connect | Self::Untrusted | Self::ConnectTimeout)
     }
 
     /// Whether another try at the same instance makes sense when there is no other.

@@ -12,6 +12,7 @@ use pingora::upstreams::peer::{HttpPeer, Peer};
 use super::context::{Context, Visit};
 use super::fields::{change_request, value};
 use super::refusal::Refusal;
+use super::tls_peer::RETRIES;
 use crate::routing::Deadlines;
 use crate::session::cookie;
 
@@ -21,9 +22,6 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 /// Fields that `dress` adds at most.
 const OURS_MAX: usize = 5;
-
-/// Keeps connections of second tries apart from the others; they are few, and most of the time there is none.
-const RETRIES: u64 = 1;
 
 /// A WebSocket may be silent this long: browsers and servers ping more often than that.
 const WEBSOCKET_IDLE: Duration = Duration::from_secs(600);
@@ -50,7 +48,7 @@ pub(crate) async fn peer(ctx: &mut Context) -> Result<Box<HttpPeer>, Refusal> {
     }
     if !first {
         // Connections that were kept may all have ended at once: a second try has one that nobody used before.
-        peer.group_key = RETRIES;
+        peer.group_key |= RETRIES;
     }
     Ok(peer)
 }

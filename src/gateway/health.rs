@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::standing::{Instance, Standing, Standings};
+use super::tls_peer::for_checks;
 use crate::metrics::Metrics;
 use crate::routing::{HealthCheck, LiveTable, PlatformState, RouteTable};
 
@@ -137,5 +138,10 @@ async fn client(instance: &Instance, path: &str) -> Option<(Client, Url)> {
     let url = Url::parse(&format!("{scheme}://{host}:{}{path}", address.port())).ok()?;
     let client = Client::builder().no_proxy().redirect(Policy::none()).pool_max_idle_per_host(0).resolve(name, address);
     let client = if upstream.http2 { client.http2_prior_knowledge() } else { client.http1_only() };
+    let client = match &upstream.trust {
+        Some(trust) => client.tls_backend_preconfigured(for_checks(trust, upstream.http2)?),
+        None if upstream.tls => client, // with the system's authorities
+        None => client.tls_certs_only([]),
+    };
     Some((client.build().ok()?, url))
 }

@@ -25,11 +25,13 @@ mod inside;
 mod path;
 mod policy;
 mod protect;
+mod queue;
 mod redirect;
 mod refusal;
 mod resolve;
 mod retry;
 mod standing;
+mod tls_peer;
 
 use std::io;
 use std::panic::AssertUnwindSafe;
@@ -39,6 +41,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt;
+use http::HeaderMap;
 use http::header::COOKIE;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -56,6 +59,7 @@ use self::arrive::RequestIds;
 use self::connection::{Part, Watch};
 use self::context::{Context, Inflight};
 use self::fault::Fault;
+use self::queue::{Priority, Queues};
 use self::refusal::Refusal;
 use self::resolve::Resolved;
 use self::standing::{Counters, Standings};
@@ -103,6 +107,7 @@ pub struct Gateway {
     parts: GatewayParts,
     ids: RequestIds,
     standings: Arc<Standings>,
+    queues: Queues,
     nobody: Counters,
     access_log: AccessLog,
     phases: Phases,
@@ -129,7 +134,8 @@ impl Gateway {
         };
         let dropped = parts.metrics.log_lines_dropped.clone();
         let access_log = AccessLog::open(parts.log.access_file.as_deref(), dropped)?;
-        Ok(Self { ids: RequestIds::new(), nobody: standings.none(), standings, access_log, phases, parts })
+        let queues = Queues::new(&parts.limits, &parts.metrics);
+        Ok(Self { queues, ids: RequestIds::new(), nobody: standings.none(), standings, access_log, phases, parts })
     }
 
     /// The health checks of what this gateway forwards to, to be run in the background.
@@ -180,7 +186,7 @@ impl Gateway {
             enter(downstream, Part::Body);
         }
         visit.upgrade = forward::settle_upgrade(downstream.req_header_mut(), websocket);
-        let step = admitted.and_then(|()| {
+        let mut step = admitted.and_then(|()| {
             if matches!(size, BodySize::Known(length) if length > body_bytes_max) {
                 return Err(Refusal::BodyTooLarge);
             }
@@ -191,6 +197,18 @@ impl Gateway {
             protect::introduce(&mut visit, &self.parts.assertions, ctx.now)?;
             Ok(Step::Forward)
         });
+        if matches!(step, Err(Refusal::PlatformBusy)) {
+            let header = downstream.req_header();
+            let priority = Priority::of(visit.session.is_some(), &header.method, &header.headers);
+            // In a box of its own, so that the way of a request that need not wait stays small in memory.
+            step = match Box::pin(self.queues.wait(&mut visit.standing, priority)).await {
+                Ok(()) => {
+                    (ctx.now, ctx.forwarded) = (Timestamp::now(), Some(Instant::now()));
+                    protect::introduce(&mut visit, &self.parts.assertions, ctx.now).map(|()| Step::Forward)
+                }
+                Err(refusal) => Err(refusal),
+            };
+        }
         ctx.visit = Some(visit); // also for refusals: they count for the platform that was asked for
         step
     }
@@ -326,7 +344,15 @@ impl ProxyHttp for Gateway {
         ctx: &mut Context,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        let retry = self.after_fault(downstream, ctx, Fault::of_connect(&error));
+        let fault = Fault::of_connect(&error);
+        if fault == Fault::Untrusted
+            && let (Some(visit), Some(instance)) = (&ctx.visit, ctx.tried.last())
+        {
+            // The TLS library's words, with the name that was asked for: nobody finds the wrong certificate without them.
+            let cause = error.context.as_ref().map(|context| context.as_str()).unwrap_or_default();
+            tracing::warn!(platform = %visit.platform.id, address = instance.address(), cause, "no TLS with an instance");
+        }
+        let retry = self.after_fault(downstream, ctx, fault);
         error.set_retry(retry);
         error
     }
@@ -377,6 +403,17 @@ impl ProxyHttp for Gateway {
             visit.standing.show(instance);
         }
         answer::dress(answer, visit, ctx, self.parts.https);
+        Ok(())
+    }
+
+    /// Trailers may say no more than header fields may.
+    fn upstream_response_trailer_filter(
+        &self,
+        _downstream: &mut Downstream,
+        trailers: &mut HeaderMap,
+        _ctx: &mut Context,
+    ) -> pingora::Result<()> {
+        answer::drop_what_is_ours(trailers);
         Ok(())
     }
 

@@ -57,6 +57,8 @@ pub(crate) enum Refusal {
     NoInstance,
     /// No instance could be reached.
     ConnectFailed,
+    /// No instance could prove to be the platform.
+    PlatformUntrusted,
     /// The platform did not answer in time.
     PlatformTimeout,
     /// The platform cut the connection.
@@ -101,6 +103,7 @@ impl Refusal {
             Self::SessionStoreAway => (503, "session-store-away"),
             Self::NoInstance => (503, "no-instance"),
             Self::ConnectFailed => (502, "connect-failed"),
+            Self::PlatformUntrusted => (502, "platform-untrusted"),
             Self::PlatformTimeout => (504, "platform-timeout"),
             Self::PlatformReset => (502, "platform-reset"),
             Self::PlatformGarbled => (502, "platform-garbled"),

@@ -11,13 +11,14 @@ use dashmap::DashMap;
 use foldhash::fast::RandomState;
 use http::{HeaderValue, Method};
 use parking_lot::Mutex;
-use pingora::upstreams::peer::HttpPeer;
-use prometheus::{Histogram, IntCounter, IntGauge};
+use pingora::upstreams::peer::{HttpPeer, PeerOptions};
+use prometheus::{Histogram, IntCounter, IntGauge, IntGaugeVec};
 
 use super::breaker::Breaker;
 use super::bulkhead::Bulkhead;
 use super::checked::Checked;
 use super::retry::Budget;
+use super::tls_peer::TlsPeer;
 use crate::domain::{PlatformId, Timestamp};
 use crate::metrics::Metrics;
 use crate::routing::{Platform, Upstream};
@@ -27,6 +28,11 @@ const PLATFORM_SERIES_MAX: usize = 2000;
 const OVERFLOW: &str = "_overflow";
 /// A name is looked up again after this long: the usual order of a DNS entry's life.
 const NAME_LIFE: Duration = Duration::from_secs(30);
+/// Streams of one connection: what HTTP/2 servers allow as a rule.
+const HTTP2_STREAMS: usize = 100;
+/// Bytes of an answer on their way: the size that nginx and Envoy's guide for edges have.
+const HTTP2_STREAM_WINDOW: u32 = 64 * 1024;
+const HTTP2_PING: Duration = Duration::from_secs(10);
 const NAME_DEADLINE: Duration = Duration::from_secs(1);
 
 /// All platforms that were asked for since the start.
@@ -55,6 +61,7 @@ pub(crate) struct Instance {
     upstream: Upstream,
     pub(crate) breaker: Breaker,
     pub(crate) checked: Checked,
+    tls: Option<TlsPeer>,
     /// The address when it is filed as numbers; names are looked up now and then.
     fixed: Option<SocketAddr>,
     resolved: Mutex<Option<(SocketAddr, Instant)>>,
@@ -113,7 +120,7 @@ impl Standing {
             let kept = before.iter().find(|instance| instance.upstream == *upstream);
             let weight = usize::from(upstream.weight).clamp(1, 100);
             turns.extend(std::iter::repeat_n(instances.len(), weight));
-            instances.push(kept.cloned().unwrap_or_else(|| Arc::new(Instance::new(upstream))));
+            instances.push(kept.cloned().unwrap_or_else(|| Arc::new(Instance::new(upstream, &platform.id))));
         }
         let unchecked = |_: &&Arc<Instance>| platform.health.is_none();
         instances.iter().filter(unchecked).for_each(|instance| instance.checked.forget());
@@ -177,12 +184,14 @@ impl Standing {
 }
 
 impl Instance {
-    fn new(upstream: &Upstream) -> Self {
+    fn new(upstream: &Upstream, platform: &PlatformId) -> Self {
         let fixed = upstream.address.parse().ok();
+        let tls = TlsPeer::of(upstream, platform);
         Self {
             upstream: upstream.clone(),
             breaker: Breaker::default(),
             checked: Checked::default(),
+            tls,
             fixed,
             resolved: Mutex::new(None),
         }
@@ -206,9 +215,11 @@ impl Instance {
         let address = self.socket_address().await?;
         let name = if self.upstream.tls { self.upstream.server_name.to_string() } else { String::new() };
         let mut peer = Box::new(HttpPeer::new(address, self.upstream.tls, name));
+        if let Some(tls) = &self.tls {
+            tls.tell(&mut peer);
+        }
         if self.upstream.http2 {
-            peer.options.set_http_version(2, 2);
-            peer.options.max_h2_streams = 100; // pingora's own default is 1 (HTTP/2 servers allow 100 as a rule)
+            speak_http2(&mut peer.options);
         }
         Some(peer)
     }
@@ -236,13 +247,25 @@ impl Instance {
     }
 }
 
+/// The frame's own figures are one stream a connection and windows of 8 MiB, which a visitor who reads slowly would fill.
+fn speak_http2(options: &mut PeerOptions) {
+    options.set_http_version(2, 2);
+    options.max_h2_streams = HTTP2_STREAMS;
+    options.h2_stream_window_size = Some(HTTP2_STREAM_WINDOW);
+    // All streams' windows together, so that visitors who do not read hold up nobody else on the connection.
+    options.h2_connection_window_size = u32::try_from(HTTP2_STREAMS).ok().map(|streams| streams * HTTP2_STREAM_WINDOW);
+    options.h2_ping_interval = Some(HTTP2_PING); // or a connection into a black hole would be used until TCP gives up
+}
+
 impl Counters {
     fn new(label: &str, metrics: &Arc<Metrics>) -> Self {
         // A count that is a limit cannot be shared: a platform without a series of its own counts unseen.
-        let unseen = (label == OVERFLOW).then(|| IntGauge::new("unseen", "unseen").ok()).flatten();
-        let inflight = unseen.unwrap_or_else(|| metrics.platform_inflight.with_label_values(&[label]));
+        let count = |seen: &IntGaugeVec| {
+            let unseen = (label == OVERFLOW).then(|| IntGauge::new("unseen", "unseen").ok()).flatten();
+            unseen.unwrap_or_else(|| seen.with_label_values(&[label]))
+        };
         Self {
-            bulkhead: Bulkhead::new(inflight),
+            bulkhead: Bulkhead::new(count(&metrics.platform_inflight), count(&metrics.platform_waiting)),
             budget: Budget::default(),
             label: label.to_owned(),
             metrics: metrics.clone(),

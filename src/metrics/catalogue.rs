@@ -2,8 +2,8 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Error, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
-    Opts, Registry, TextEncoder,
+    Encoder, Error, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 /// Buckets of request durations in seconds: 1 ms to 60 s, the range between a static answer and a platform's deadline.
@@ -26,6 +26,12 @@ pub struct Metrics {
     pub inflight: IntGauge,
     /// `yimen_platform_inflight_requests{platform}`: the bulkhead's count; platforms without a series of their own are not in it.
     pub platform_inflight: IntGaugeVec,
+    /// `yimen_platform_waiting_requests{platform}`: signed-in people's, while the platform is at its cap.
+    pub platform_waiting: IntGaugeVec,
+    /// `yimen_queue_wait_seconds`: of those that waited, whether they got a place or not.
+    pub queue_wait: Histogram,
+    /// `yimen_shed_total{priority}`: `asset`, `anonymous`, `signed_in`, `submitting`: refused because a platform was at its cap.
+    pub shed: IntCounterVec,
     /// `yimen_http_refusals_total{code}`: our own no, by reason code.
     pub refusals: IntCounterVec,
     /// `yimen_http_malformed_total`: connections that ended within a header.
@@ -36,7 +42,8 @@ pub struct Metrics {
     pub connections_refused: IntCounterVec,
     /// `yimen_connections_cut_total{reason}`: `handshake`, `head`, `body`, `answer`: too slow.
     pub connections_cut: IntCounterVec,
-    /// `yimen_upstream_requests_total{platform,result}`: `ok`, `connect`, `timeout`, `reset`, `protocol`.
+    /// `yimen_upstream_requests_total{platform,result}`: `ok`, `connect`, `tls`, `timeout`, `reset`,
+    /// `protocol`.
     pub upstream_requests: IntCounterVec,
     /// `yimen_upstream_retries_total{platform,reason}`: `connect`, `reset`, `stale`, `no_budget`: wanted, not made.
     pub upstream_retries: IntCounterVec,
@@ -122,6 +129,24 @@ impl Metrics {
                 "yimen_platform_inflight_requests",
                 "Requests a platform has under way.",
                 &["platform"],
+            )?,
+            platform_waiting: gauges(
+                &r,
+                "yimen_platform_waiting_requests",
+                "Requests that wait for a place at a platform.",
+                &["platform"],
+            )?,
+            queue_wait: histogram(
+                &r,
+                "yimen_queue_wait_seconds",
+                "Time that requests waited for a place at a platform.",
+                &DURATION_BUCKETS,
+            )?,
+            shed: counters(
+                &r,
+                "yimen_shed_total",
+                "Requests refused because a platform had as many as it takes, by priority.",
+                &["priority"],
             )?,
             refusals: counters(
                 &r,
@@ -294,6 +319,10 @@ fn float(r: &Registry, name: &str, help: &str) -> Result<Gauge, Error> {
 
 fn floats(r: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec, Error> {
     registered(r, GaugeVec::new(Opts::new(name, help), labels))
+}
+
+fn histogram(r: &Registry, name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, Error> {
+    registered(r, Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec())))
 }
 
 fn histograms(r: &Registry, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> Result<HistogramVec, Error> {

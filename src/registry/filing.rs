@@ -1,13 +1,16 @@
 //! A filing as read: who a platform is, who approved it, and what of it is to be served.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::civil::Date;
 
 use super::words::{Address, Attribute, FilingState, Host, Line};
-use super::{health, route};
+use super::{health, route, trust};
 use crate::domain::{DivisionCode, PlatformId, Uscc, Zone};
-use crate::routing::{Action, Division, DivisionKind, Divisions, Items, Platform, PlatformState, Route, Upstream};
+use crate::routing::{
+    Action, Division, DivisionKind, Divisions, Items, Platform, PlatformState, Route, Trust, Upstream,
+};
 use crate::written::{Document, Fields, Mistakes};
 
 /// What filings are checked against.
@@ -19,6 +22,8 @@ pub struct Known<'a> {
     pub items: &'a Items,
     /// Hosts of the portal: lower case, without port.
     pub portal_hosts: &'a [String],
+    /// Where each platform has a folder of its name with certificates and keys.
+    pub tls_directory: &'a Path,
 }
 
 /// A platform's request to be served (备案), DESIGN section 5.
@@ -62,8 +67,17 @@ impl Filing {
             );
         }
         // Each list is read to its end first: collecting into an `Option` would stop at the first mistake.
-        let upstreams: Vec<Option<Upstream>> = root.tables("upstream").into_iter().map(upstream).collect();
         let fields = root.table("platform");
+        let id = fields
+            .as_ref()
+            .and_then(|fields| fields.required::<PlatformId>("id", "the platform's name in addresses and tokens"));
+        let folder = id.as_ref().map(|id| known.tls_directory.join(id.as_str()));
+        let shared = fields.as_ref().and_then(|fields| trust::read(fields, folder.as_deref()));
+        let upstreams: Vec<Option<Upstream>> = root
+            .tables("upstream")
+            .into_iter()
+            .map(|fields| upstream(fields, folder.as_deref(), shared.as_ref()))
+            .collect();
         let trusted = fields.as_ref().is_some_and(|fields| fields.flag("trusted", false));
         let division = fields.as_ref().and_then(|fields| division(fields, known));
         let asked = route::Asked { known, division, trusted };
@@ -81,7 +95,7 @@ impl Filing {
             root.mistake(&root.spot("upstream"), "an instance to forward to", Some(hint));
         }
         let filing = fields.and_then(|fields| {
-            platform(fields, division, trusted, upstreams.into_iter().collect(), routes.into_iter().collect())
+            platform(fields, id, division, trusted, upstreams.into_iter().collect(), routes.into_iter().collect())
         });
         root.finish();
         filing.filter(|_| mistakes.errors() == 0)
@@ -104,13 +118,13 @@ impl Filing {
 
 fn platform(
     fields: Fields<'_>,
+    id: Option<PlatformId>,
     division: Option<&Division>,
     trusted: bool,
     upstreams: Option<Box<[Upstream]>>,
     routes: Option<Arc<[Route]>>,
 ) -> Option<Filing> {
     let line = |key, expected: &str| fields.required::<Line>(key, expected).map(|line| line.0);
-    let id = fields.required::<PlatformId>("id", "the platform's name in addresses and tokens");
     let (name, name_en) = (line("name", "its name in Chinese"), line("name_en", "its name in English"));
     let owner = fields.required::<Uscc>("owner", "the owner's unified social credit code");
     let (function, scope) = (line("function", "what it does"), line("scope", "whom it serves"));
@@ -191,12 +205,33 @@ pub(super) fn division_hint(known: &Known<'_>, code: DivisionCode) -> String {
     }
 }
 
-fn upstream(fields: Fields<'_>) -> Option<Upstream> {
+fn upstream(fields: Fields<'_>, folder: Option<&Path>, shared: Option<&Arc<Trust>>) -> Option<Upstream> {
     let address = fields.required::<Address>("address", "where an instance listens, as host:port");
     let weight = u16::try_from(fields.number("weight", 1, 1..=100)).unwrap_or(1);
     let (tls, http2) = (fields.flag("tls", false), fields.flag("http2", false));
     let server_name = fields.parsed::<Host>("server_name", "the name in its certificate");
+    let own = trust::read(&fields, folder);
+    if fields.has("ca") && !tls {
+        fields.mistake(
+            &fields.spot("tls"),
+            "true, as `ca` says whom to believe",
+            Some("write `tls = true`".to_owned()),
+        );
+    }
     fields.finish();
+    let trust = own.or_else(|| shared.cloned()).filter(|_| tls);
     let Address { whole, host } = address?;
-    Some(Upstream { address: whole, weight, tls, server_name: server_name.map_or(host, |name| name.0), http2 })
+    Some(Upstream {
+        address: whole,
+        weight,
+        tls,
+        server_name: server_name.map_or(host, |name| bare(&name.0)),
+        trust,
+        http2,
+    })
+}
+
+/// An IPv6 address without its brackets, as TLS names it.
+fn bare(host: &str) -> Box<str> {
+    host.trim_matches(['[', ']']).into()
 }

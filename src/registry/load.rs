@@ -52,7 +52,8 @@ struct Entry {
 /// `Err`: the data files or the folder of filings cannot be read. A bad filing is no `Err`: it is left out and named.
 pub fn load(directory: &Path, portal_hosts: &[String], now: Timestamp) -> Result<Loaded, RegistryError> {
     let (divisions, items) = data(directory)?;
-    let known = Known { divisions: &divisions, items: &items, portal_hosts };
+    let tls_directory = directory.join("tls");
+    let known = Known { divisions: &divisions, items: &items, portal_hosts, tls_directory: &tls_directory };
     let paths = filing_paths(&directory.join("platforms"))?;
     let (mut entries, mut mistakes, mut seen) = (Vec::new(), Vec::new(), HashMap::new());
     let mut filings_rejected = 0;

@@ -16,6 +16,7 @@ mod route;
 pub mod sample;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod words;
 
 pub use error::RegistryError;

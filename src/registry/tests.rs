@@ -51,7 +51,9 @@ fn on(date: &str) -> Timestamp {
 fn read(text: &str) -> (Option<Filing>, Vec<String>) {
     let (divisions, items) = data(&routes()).unwrap();
     let portal_hosts = portal();
-    let known = Known { divisions: &divisions, items: &items, portal_hosts: &portal_hosts };
+    let tls_directory = routes().join("tls");
+    let portal_hosts = &portal_hosts;
+    let known = Known { divisions: &divisions, items: &items, portal_hosts, tls_directory: &tls_directory };
     let document = Document::parse("f.toml", text.to_owned()).unwrap();
     let mistakes = Mistakes::default();
     let filing = Filing::read(&document, &mistakes, &known);
@@ -152,6 +154,8 @@ fn each_mistake_is_told_where_it_stands_with_a_way_on() {
             "f.toml:15:52: platform.health.timeout_ms",
             "at most 1000 ms",
         ),
+        ("9108\"", "9108\"\ntls = true\nca = \"../ca.pem\"", "f.toml:20:6: upstream[0].ca", "no path"),
+        ("9108\"", "9108\"\ntls = true\nca = \"none.pem\"", "f.toml:20:6: upstream[0].ca", "tls/xihu-test/none.pem"),
         ("127.0.0.1:9108", "127.0.0.1", "f.toml:18:11: upstream[0].address", "host:port"),
         ("[[upstream]]\naddress = \"127.0.0.1:9108\"\n", "", "f.toml:1:1: upstream: got nothing", "[[upstream]]"),
         ("[\"002099029000\"]", "[\"002099029999\"]", "f.toml:21:10: route[0].items[0]", "items.csv"),

@@ -136,6 +136,24 @@ impl FromStr for Attribute {
     }
 }
 
+/// The name of a file that lies beside others of its platform; no folder can be left with it.
+#[derive(Clone, Debug)]
+pub(super) struct FileName(pub(super) String);
+
+impl FromStr for FileName {
+    type Err = BadText;
+
+    fn from_str(text: &str) -> Result<Self, BadText> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        let shaped = (1..=100).contains(&text.len()) && text.bytes().all(allowed) && !text.starts_with('.');
+        if shaped {
+            Ok(Self(text.into()))
+        } else {
+            Err(BadText("write the name of a file in tls/ and the platform's id, no path"))
+        }
+    }
+}
+
 /// A host in lower case: a DNS name or an IP address.
 #[derive(Clone, Debug)]
 pub(super) struct Host(pub(super) Box<str>);

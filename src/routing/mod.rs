@@ -22,6 +22,7 @@ mod services;
 mod table;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod words;
 
 pub use compile::Compiled;
@@ -33,4 +34,5 @@ pub use live::LiveTable;
 pub use platform::{HealthCheck, Platform, PlatformState, Upstream};
 pub use policy::{Action, Deadlines, Fallback, Matches, MethodSet, Route};
 pub use table::{Answer, Match, NoRoute, RouteTable};
+pub use trust::{ClientIdentity, Trust};
 pub use words::{Access, BadWord, Covers, PathKind};

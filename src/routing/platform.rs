@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::policy::Route;
+use super::trust::Trust;
 use crate::domain::{DivisionCode, Level, PlatformId, Zone};
 
 /// A back-end system with what of it is reachable.
@@ -86,6 +87,8 @@ pub struct Upstream {
     pub tls: bool,
     /// The name its certificate must bear; the host of the address unless filed otherwise.
     pub server_name: Box<str>,
+    /// Whom we believe to be it and who we are to it; `None`: the system's authorities, and nobody.
+    pub trust: Option<Arc<Trust>>,
     /// Whether to speak HTTP/2 to it.
     pub http2: bool,
 }

@@ -14,6 +14,7 @@ pub struct Filing {
     division: String,
     platform: String,
     upstreams: Vec<SocketAddr>,
+    upstream: String,
     routes: String,
 }
 
@@ -25,6 +26,7 @@ impl Filing {
             division: division.to_owned(),
             platform: "state = \"approved\"\n".to_owned(),
             upstreams: Vec::new(),
+            upstream: String::new(),
             routes: String::new(),
         }
     }
@@ -47,6 +49,12 @@ impl Filing {
         self
     }
 
+    /// Further TOML of each instance.
+    pub fn each(mut self, more: &str) -> Self {
+        more.clone_into(&mut self.upstream);
+        self
+    }
+
     /// A route for an item in the platform's whole subtree; `more` is further TOML of the route.
     pub fn item(mut self, item: &str, more: &str) -> Self {
         writeln!(self.routes, "\n[[route]]\nitems = [\"{item}\"]\ncovers = \"subtree\"\n{more}").unwrap();
@@ -66,7 +74,7 @@ impl Filing {
 
     /// Writes it where the gateway reads it.
     pub fn write(&self, folder: &Path) {
-        let Self { id, division, platform, upstreams, routes } = self;
+        let Self { id, division, platform, upstreams, upstream, routes } = self;
         let mut text = format!(
             "[platform]\nid = \"{id}\"\nname = \"测试平台 {id}\"\nname_en = \"Test platform {id}\"\nowner = \"{OWNER}\"\n\
              division = \"{division}\"\nfunction = \"answers tests\"\nscope = \"tests\"\napproving_body = \"nobody: a test\"\n\
@@ -74,7 +82,7 @@ impl Filing {
              contact = \"test@example.gov\"\ntrusted = true\n{platform}"
         );
         for address in upstreams {
-            writeln!(text, "\n[[upstream]]\naddress = \"{address}\"").unwrap();
+            writeln!(text, "\n[[upstream]]\naddress = \"{address}\"\n{upstream}").unwrap();
         }
         std::fs::write(folder.join(format!("{id}.toml")), text + routes).unwrap();
     }

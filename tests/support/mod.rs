@@ -8,6 +8,7 @@ pub mod faulty;
 pub mod filing;
 pub mod gateway;
 pub mod http2;
+pub mod nginx;
 pub mod node;
 pub mod platform;
 pub mod process;

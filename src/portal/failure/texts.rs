@@ -21,7 +21,7 @@ const INTERNAL: Text = Text {
     sentence_en: "Your request was not completed, and the fault is ours. Try again in a moment; if it happens again, tell the help desk the number below.",
 };
 
-const TEXTS: [Text; 35] = [
+const TEXTS: [Text; 36] = [
     Text {
         code: "bad-host",
         title_zh: "网址不正确",
@@ -224,6 +224,13 @@ const TEXTS: [Text; 35] = [
         sentence_zh: "暂时连接不上负责此事项的平台，您的登录不受影响。请稍后重试。",
         title_en: "The service cannot be reached",
         sentence_en: "The platform in charge cannot be reached for the moment. You stay signed in; try again shortly.",
+    },
+    Text {
+        code: "platform-untrusted",
+        title_zh: "无法确认办理平台的身份",
+        sentence_zh: "为保护您的信息，系统没有把请求发给无法证明身份的平台，您的登录不受影响。请稍后重试；仍不成功时，请联系客服并提供下方编号。",
+        title_en: "The service could not prove who it is",
+        sentence_en: "To protect you, nothing was sent to a platform that cannot prove who it is. You stay signed in; try again shortly, and if it happens again, tell the help desk the number below.",
     },
     Text {
         code: "platform-timeout",

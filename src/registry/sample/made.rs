@@ -126,6 +126,7 @@ impl<'a> Sample<'a> {
             weight: 1,
             tls: false,
             server_name: "127.0.0.1".into(),
+            trust: None,
             http2: false,
         };
         let routes = [(Access::Open, Assurance::L1, &self.open), (Access::Required, self.assurance, &self.signed)];
