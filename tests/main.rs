@@ -30,3 +30,4 @@ mod slow_visitors;
 mod store_contract;
 mod store_outage;
 mod streams;
+mod upgrade;
