@@ -40,3 +40,4 @@ mod slow_visitors;
 mod store_contract;
 mod store_outage;
 mod streams;
+mod upgrade;

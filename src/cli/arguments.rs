@@ -21,6 +21,15 @@ pub(crate) enum Command {
         /// Settings (see deploy/yimen.toml).
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+        /// Take the listening sockets over from the gateway that runs; `yimen upgrade` starts it so.
+        #[arg(long)]
+        upgrade: bool,
+    },
+    /// Replace the running gateway by this binary and the settings as they are now, without losing a request.
+    Upgrade {
+        /// Settings of the running gateway.
+        #[arg(long, value_name = "FILE", default_value = "/etc/yimen/yimen.toml")]
+        config: PathBuf,
     },
     /// Run the gateway with three sample platforms and nothing to install.
     Demo(DemoOptions),

@@ -7,6 +7,7 @@ mod arguments;
 mod check;
 mod probe;
 mod serve;
+mod upgrade;
 
 use std::io;
 use std::path::Path;
@@ -49,7 +50,8 @@ const FAILED: u8 = 70;
 /// Carries out a command. Long-running ones print by `say` while they run.
 pub fn run(arguments: Arguments, say: fn(&str)) -> Outcome {
     match arguments.command {
-        Command::Serve { config } => with_config(&config, |config| serve::serve(config, || {})),
+        Command::Serve { config, upgrade } => with_config(&config, |config| serve::serve(config, upgrade, || {})),
+        Command::Upgrade { config } => upgrade::upgrade(&config, say),
         Command::Demo(options) => serve::demo(&options, say),
         Command::Check { config, strict, format } => check::check(&config, strict, format),
         Command::Probe { method, url, config, routes } => probe::probe(&method, &url, config.as_deref(), &routes),

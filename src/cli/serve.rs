@@ -6,13 +6,10 @@ use crate::demo::{self, DemoOptions};
 use crate::domain::Timestamp;
 use crate::server::{Server, start_log};
 
-pub(crate) fn serve(config: Config, ready: impl FnOnce() + Send + 'static) -> Outcome {
+pub(crate) fn serve(config: Config, upgrade: bool, ready: impl FnOnce() + Send + 'static) -> Outcome {
     start_log(config.log.format);
-    match Server::build(config) {
-        Ok(server) => {
-            server.run(ready);
-            Outcome::done("")
-        }
+    match Server::build(config, upgrade).and_then(|server| server.run(ready)) {
+        Ok(()) => Outcome::done(""),
         Err(fault) => Outcome::failed(NOT_STARTED, format!("gateway did not start: {fault}")),
     }
 }
@@ -32,5 +29,5 @@ pub(crate) fn demo(options: &DemoOptions, say: fn(&str)) -> Outcome {
         return did_not_start(&fault);
     }
     let lines = prepared.lines();
-    serve(config, move || lines.iter().for_each(|line| say(line))) // the sample platforms end when `prepared` is dropped here
+    serve(config, false, move || lines.iter().for_each(|line| say(line))) // the sample platforms end when `prepared` is dropped here
 }

@@ -1,13 +1,15 @@
-//! What runs beside the listeners: revocation notices, key reload, health checks, and the word that everything is up.
+//! What runs beside the listeners: revocation notices, key reload, health checks, what changes without a restart, and signs of
+//! life.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pingora::server::ExecutionPhase;
 use tokio::runtime::Runtime;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 
 use super::reload::Reload;
+use super::service_manager;
 use crate::domain::Timestamp;
 use crate::gateway::HealthChecks;
 use crate::identity::Keys;
@@ -21,15 +23,19 @@ pub(crate) struct Background {
     pub(crate) keys: Arc<Keys>,
     pub(crate) checks: HealthChecks,
     pub(crate) reload: Reload,
+    pub(crate) metrics_listen: SocketAddr,
+    /// Turns true when we take no more connections.
+    pub(crate) left: watch::Receiver<bool>,
 }
 
 impl Background {
     pub(crate) fn start(self, runtime: &Runtime, stopped: &watch::Receiver<bool>) {
-        let Self { sessions, keys, checks, reload } = self;
+        let Self { sessions, keys, checks, reload, metrics_listen, left } = self;
         runtime.spawn(checks.run(stopped.clone()));
         let watch = stopped.clone();
         runtime.spawn(async move { sessions.run(watch).await });
         runtime.spawn(reload.run(stopped.clone()));
+        runtime.spawn(service_manager::watched(metrics_listen, left));
         let mut watch = stopped.clone();
         runtime.spawn(async move {
             while !stops_within(&mut watch, KEYS_EVERY).await {
@@ -43,21 +49,4 @@ impl Background {
 
 async fn stops_within(watch: &mut watch::Receiver<bool>, time: Duration) -> bool {
     tokio::time::timeout(time, watch.wait_for(|stop| *stop)).await.is_ok()
-}
-
-/// Calls `ready` when the frame says that its services run.
-pub(crate) fn when_running(
-    runtime: &Runtime,
-    mut phases: broadcast::Receiver<ExecutionPhase>,
-    ready: impl FnOnce() + Send + 'static,
-) {
-    runtime.spawn(async move {
-        loop {
-            match phases.recv().await {
-                Ok(ExecutionPhase::Running) => return ready(),
-                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
-                Err(broadcast::error::RecvError::Closed) => return,
-            }
-        }
-    });
 }

@@ -1,34 +1,40 @@
 //! Wiring: builds every room from the settings, opens the listeners, starts what runs in the background.
-//! Shape: `Server::build` says everything that can go wrong before anything runs; `Server::run` returns after SIGTERM.
+//! Shape: `Server::build` says everything that can go wrong before anything runs; `Server::run` returns after SIGTERM, or when
+//! a successor has taken over.
 //! Fails: `StartError`, one sentence with the next step. Three listeners: public, management, metrics.
 
 mod background;
 mod certificate;
 mod frame_log;
+mod handover;
 mod in_process;
 mod log;
 mod ops;
 mod reload;
+mod service_manager;
 mod shutdown;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use pingora::apps::HttpServerOptions;
 use pingora::listeners::ListenerConfig;
 use pingora::listeners::tls::TlsSettings;
 use pingora::protocols::l4::stream::L4BufferSettings;
 use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::RunArgs;
-use pingora::server::configuration::ServerConf;
+use pingora::server::configuration::{Opt, ServerConf};
 use pingora::services::listening::Service;
 use tokio::runtime::{Builder, Runtime};
 
 use self::background::Background;
 use self::certificate::Resolver;
+use self::handover::{Handed, Handover};
 use self::in_process::InProcess;
+use self::ops::Standing;
 use self::reload::{Filings, Reload};
 use self::shutdown::Drain;
 use crate::config::{CertificateError, Config};
@@ -44,6 +50,7 @@ use crate::session::{SealKey, SessionError, Sessions};
 use crate::store::{Durable, StoreError};
 use crate::written::Mistake;
 
+pub(crate) use self::handover::{Files, id_in};
 pub use self::log::start as start_log;
 
 /// A node that is built and ready to run.
@@ -68,6 +75,12 @@ pub enum StartError {
         /// The system's word.
         cause: std::io::Error,
     },
+    /// The same, of addresses that are bound while we start.
+    #[error("cannot listen on {0:?} within 5 s; stop what listens there, or choose another address")]
+    NotListening(Vec<SocketAddr>),
+    /// A Unix socket's name has 107 bytes at most.
+    #[error("the data folder's path is too long for {0}; choose a shorter one and restart once")]
+    SocketName(PathBuf),
     /// The data folder cannot be made or written.
     #[error("cannot write in the data folder {path}: {cause}; make it writable for this user, or name another")]
     Data {
@@ -112,12 +125,17 @@ impl StartError {
 
 impl Server {
     /// Builds all rooms. Nothing is served yet; every mistake in a filing is logged, the other filings are served.
-    pub fn build(config: Config) -> Result<Self, StartError> {
+    /// `upgrade`: the listening sockets come from the process that runs.
+    pub fn build(config: Config, upgrade: bool) -> Result<Self, StartError> {
         // First of all: the frame would install another provider, and tokens need one of this name.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default(); // an earlier one is the same
         std::fs::create_dir_all(&config.data_directory)
             .map_err(|cause| StartError::Data { path: config.data_directory.clone(), cause })?;
-        can_listen(&config)?;
+        if !upgrade {
+            can_listen(&config)?;
+        } else if !Files::of(&config.data_directory).socket_fits() {
+            return Err(StartError::SocketName(Files::of(&config.data_directory).socket));
+        }
         let now = Timestamp::now();
         let metrics = Arc::new(Metrics::new().map_err(|cause| StartError::system("metrics", cause))?);
         frame_log::start();
@@ -131,9 +149,10 @@ impl Server {
         report(&loaded, &metrics);
         metrics.table_revision.set(1);
         let rooms = stores.block_on(Rooms::build(&config, &loaded, metrics.clone()))?;
-        let draining = Arc::new(AtomicBool::new(false));
-        let mut frame = pingora::server::Server::new_with_opt_and_conf(None, frame_settings(&config));
-        frame.bootstrap();
+        let standing = Arc::<Standing>::default();
+        let options = Opt { upgrade, ..Opt::default() };
+        let mut frame = pingora::server::Server::new_with_opt_and_conf(options, frame_settings(&config));
+        let handover = Handover::new(&config.data_directory, addresses(&config).map(|(_, address)| address).collect());
         let resolver = config.public.tls.as_ref().map(|tls| Resolver::load(tls, metrics.clone(), now));
         let resolver = resolver.transpose()?.map(Arc::new);
         let gateway = Gateway::new(rooms.gateway_parts(&config, metrics.clone()))
@@ -145,34 +164,55 @@ impl Server {
             config.public.proxy_protocol,
             &metrics,
         );
-        frame.add_service(public_service(&frame, &config, gateway, limits.clone(), resolver.clone()));
+        let public = public_service(&frame, &config, gateway, limits.clone(), resolver.clone());
+        frame.add_service(Handed::new(public, &handover));
         if !config.public.redirect_listen.is_empty() {
-            frame.add_service(redirect_service(&config, limits, &metrics));
+            frame.add_service(Handed::new(redirect_service(&config, limits, &metrics), &handover));
         }
-        let ops = ops::router(metrics.clone(), draining.clone());
-        frame.add_service(plain_service("metrics", config.metrics_listen, ops));
+        let ops = ops::router(metrics.clone(), standing.clone());
+        frame.add_service(Handed::new(plain_service("metrics", config.metrics_listen, ops), &handover));
         let management =
             ManagementParts { routes: rooms.routes.clone(), token_file: config.management.token_file.clone() };
         let management = crate::management::router(management)?;
-        frame.add_service(plain_service("management", config.management.listen, management));
-        let drain = Drain { draining, inflight: metrics.inflight.clone(), bound: config.runtime.drain };
+        let management = plain_service("management", config.management.listen, management);
+        frame.add_service(Handed::new(management, &handover));
+        let background = (config.metrics_listen, handover.stopped());
+        let drain = Drain {
+            standing,
+            inflight: metrics.inflight.clone(),
+            connections: metrics.connections.clone(),
+            bound: config.runtime.drain,
+            handover,
+            ready: Mutex::default(),
+            failed: Arc::default(),
+        };
         let filings =
             Filings { directory: config.routes_directory, hosts: config.public.hosts, routes: rooms.routes, metrics };
         let reload = Reload { certificates: resolver, filings: Arc::new(filings) };
-        let background = Background { sessions: rooms.sessions, keys: rooms.keys, checks, reload };
+        let (metrics_listen, left) = background;
+        let background =
+            Background { sessions: rooms.sessions, keys: rooms.keys, checks, reload, metrics_listen, left };
         Ok(Self { frame, stores, background, drain })
     }
 
-    /// Serves until SIGTERM or SIGINT. `ready` is called once all listeners accept connections.
-    pub fn run(self, ready: impl FnOnce() + Send + 'static) {
-        let Self { frame, stores, background, drain } = self;
+    /// Serves until SIGTERM, SIGINT, or until a successor has taken over. `ready` is called once all listeners accept
+    /// connections. `Err`: it never came to that.
+    pub fn run(self, ready: impl FnOnce() + Send + 'static) -> Result<(), StartError> {
+        let Self { mut frame, stores, background, drain } = self;
+        *drain.ready.lock() = Some(Box::new(ready));
+        let failed = drain.failed.clone();
         let (stop, stopped) = tokio::sync::watch::channel(false);
         background.start(&stores, &stopped);
-        background::when_running(&stores, frame.watch_execution_phase(), ready);
+        if frame.options.as_ref().is_some_and(|options| options.upgrade) {
+            drain.handover.waiting();
+        }
+        // Last of all, since it takes the sockets of the process that runs; or ends this one when they do not come.
+        frame.bootstrap();
         frame.run(RunArgs { shutdown_signal: Box::new(drain) });
         // Nobody listens when every background task has ended already.
         let _ = stop.send(true);
-        stores.shutdown_timeout(std::time::Duration::from_secs(1));
+        stores.shutdown_timeout(Duration::from_secs(1));
+        failed.lock().take().map_or(Ok(()), |addresses| Err(StartError::NotListening(addresses)))
     }
 }
 
@@ -225,12 +265,17 @@ impl Rooms {
     }
 }
 
-/// The frame panics in a thread of its own when it cannot bind, so we ask first.
-fn can_listen(config: &Config) -> Result<(), StartError> {
+/// Everything that is listened on.
+fn addresses(config: &Config) -> impl Iterator<Item = (&'static str, SocketAddr)> {
     let public = config.public.listen.iter().map(|address| ("public", *address));
     let redirect = config.public.redirect_listen.iter().map(|address| ("redirect", *address));
     let others = [("management", config.management.listen), ("metrics", config.metrics_listen)];
-    for (listener, address) in public.chain(redirect).chain(others) {
+    public.chain(redirect).chain(others)
+}
+
+/// The frame panics in a thread of its own when it cannot bind, so we ask first.
+fn can_listen(config: &Config) -> Result<(), StartError> {
+    for (listener, address) in addresses(config) {
         TcpListener::bind(address).map_err(|cause| StartError::Listen { listener, address, cause })?;
     }
     Ok(())
@@ -261,8 +306,7 @@ fn frame_settings(config: &Config) -> ServerConf {
         max_retries: config.limits.retries_max + 1,
         grace_period_seconds: Some(1), // in-flight requests were waited for before (`shutdown.rs`)
         graceful_shutdown_timeout_seconds: Some(1),
-        pid_file: config.data_directory.join("yimen.pid").display().to_string(),
-        upgrade_sock: config.data_directory.join("upgrade.sock").display().to_string(),
+        upgrade_sock: Files::of(&config.data_directory).socket.display().to_string(),
         ..ServerConf::default()
     }
 }

@@ -18,22 +18,31 @@ use crate::metrics::Metrics;
 #[derive(Clone)]
 struct Ops {
     metrics: Arc<Metrics>,
-    draining: Arc<AtomicBool>,
+    standing: Arc<Standing>,
+}
+
+/// Where the process is between its start and its end.
+#[derive(Default)]
+pub(crate) struct Standing {
+    /// All listeners accept connections.
+    pub(crate) serving: AtomicBool,
+    /// It was asked to end.
+    pub(crate) draining: AtomicBool,
 }
 
 #[derive(Serialize)]
 struct Ready {
     ready: bool,
-    /// What works in a lesser way: `draining`, `session_store`, `filings`.
+    /// What works in a lesser way: `starting`, `draining`, `session_store`, `filings`.
     degraded: Vec<&'static str>,
 }
 
-pub(crate) fn router(metrics: Arc<Metrics>, draining: Arc<AtomicBool>) -> Router {
+pub(crate) fn router(metrics: Arc<Metrics>, standing: Arc<Standing>) -> Router {
     Router::new()
         .route("/metrics", get(page))
         .route("/live", get(|| async { "alive\n" }))
         .route("/ready", get(ready))
-        .with_state(Ops { metrics, draining })
+        .with_state(Ops { metrics, standing })
 }
 
 async fn page(State(ops): State<Ops>) -> Response {
@@ -44,9 +53,12 @@ async fn page(State(ops): State<Ops>) -> Response {
 }
 
 async fn ready(State(ops): State<Ops>) -> Response {
-    let ready = !ops.draining.load(Ordering::Acquire);
+    let serving = ops.standing.serving.load(Ordering::Acquire);
+    let draining = ops.standing.draining.load(Ordering::Acquire);
+    let ready = serving && !draining;
     let all = [
-        ("draining", !ready),
+        ("starting", !serving),
+        ("draining", draining),
         ("session_store", ops.metrics.store_up.get() == 0),
         ("filings", ops.metrics.filings_rejected.get() > 0),
     ];

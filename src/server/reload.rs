@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::certificate::Resolver;
-use super::report;
+use super::{report, service_manager};
 use crate::domain::Timestamp;
 use crate::metrics::Metrics;
 use crate::registry::{self, Loaded, RegistryError};
@@ -66,8 +66,14 @@ impl Reload {
                     filings.reload(now);
                 }
             };
+            if asked {
+                service_manager::reloading();
+            }
             if tokio::task::spawn_blocking(reload).await.is_err() {
                 tracing::error!("loading anew failed with a panic; what is in force goes on");
+            }
+            if asked {
+                service_manager::serving();
             }
         }
     }

@@ -177,7 +177,7 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for Front<A> {
         self.inner.process_new(Box::new(guarded), shutdown).await
     }
 
-    async fn cleanup(&self) {
-        self.inner.cleanup().await;
-    }
+    /// Called when no more connections are taken. The frame's own application would now close idle ones under clients that
+    /// are about to ask; they get an answer that says it is the last one, and the end of the process closes the rest.
+    async fn cleanup(&self) {}
 }
