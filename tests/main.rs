@@ -17,6 +17,8 @@ mod demo;
 mod front_door;
 mod layers;
 mod malformed;
+mod mounted;
+mod platform_origins;
 mod sample_platform;
 mod session_cache;
 mod session_rules;

@@ -8,6 +8,7 @@ use super::arguments::Format;
 use crate::config::{self, Config, served};
 use crate::domain::Timestamp;
 use crate::registry;
+use crate::routing::{Action, Matches, Route, RouteTable};
 use crate::written::{Mistake, Severity};
 
 pub(crate) fn check(path: &Path, strict: bool, format: Format) -> Outcome {
@@ -43,14 +44,37 @@ fn all(name: &str, text: String, folder: &Path) -> Vec<Mistake> {
     let (config, mut mistakes) = config::read(name, text, folder);
     if let Some(config) = config {
         mistakes.extend(certificate(name, &config));
-        match registry::load(&config.routes_directory, &config.public.hosts, Timestamp::now()) {
-            Ok(loaded) => mistakes.extend(loaded.mistakes),
+        let public = &config.public;
+        let domain = public.platform_domain.as_ref();
+        match registry::load_under(&config.routes_directory, &public.hosts, domain, Timestamp::now()) {
+            Ok(loaded) => {
+                mistakes.extend(loaded.mistakes);
+                mistakes.extend(shared_origin(name, &config, &loaded.table));
+            }
             Err(cause) => {
                 mistakes.push(fault(name, "routes.directory", &cause.to_string(), "divisions, items and filings"));
             }
         }
     }
     mistakes
+}
+
+/// Platforms do not trust one another, so an origin that several of them share is worth a look.
+fn shared_origin(name: &str, config: &Config, table: &RouteTable) -> Option<Mistake> {
+    if config.public.platform_domain.is_some() {
+        return None; // then each trusted one is named in its own filing
+    }
+    let shares =
+        |route: &Route| route.action == Action::Proxy && !matches!(route.matches, Matches::Path { host: Some(_), .. });
+    let ids = table.platforms().filter(|(_, platform)| platform.routes.iter().any(shares));
+    let ids: Vec<&str> = ids.map(|(_, platform)| platform.id.as_str()).collect();
+    let (first, more) = (ids.first()?, ids.len() - 1);
+    let got = format!("none, and {first} and {more} more share the portal's origin");
+    let expected = "a domain below which each platform has an origin of its own, such as services.example.gov";
+    let hint =
+        "on one origin a script of one platform can act as the person at another; isolation of cookies is all there is";
+    let told = fault(name, "public.platform_domain", &got, expected);
+    Some(Mistake { severity: Severity::Warning, hint: Some(hint.to_owned()), ..told })
 }
 
 fn certificate(name: &str, config: &Config) -> Option<Mistake> {

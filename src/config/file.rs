@@ -11,7 +11,7 @@ use super::used::{
     AccessLog, Config, IdentityConfig, LimitsConfig, LogConfig, LogFormat, ManagementConfig, PublicConfig, RedisConfig,
     RuntimeConfig, SessionConfig, SessionStoreConfig, StoresConfig, TlsFiles,
 };
-use crate::domain::Zone;
+use crate::domain::{PlatformDomain, Zone};
 use crate::written::{Document, Fields, Mistake, Mistakes};
 
 /// Why there are no settings.
@@ -121,6 +121,8 @@ impl Reading<'_> {
         let tls = self.tls(&fields, plaintext);
         let zone = fields.parsed("zone", "internet or extranet").unwrap_or(Zone::Internet);
         let trusted_proxies = values(fields.list("trusted_proxies", "networks such as 10.0.0.0/8"));
+        let platform_domain = platform_domain(&fields, &hosts);
+        let ticket_life = seconds(fields.number("ticket_seconds", 30, 1..=30));
         fields.finish();
         let hosts = hosts.into_iter().map(|host| host.0).collect();
         (plaintext || tls.is_some()).then_some(origin).flatten().map(|origin| PublicConfig {
@@ -130,6 +132,8 @@ impl Reading<'_> {
             tls,
             zone,
             trusted_proxies,
+            platform_domain,
+            ticket_life,
         })
     }
 
@@ -312,6 +316,16 @@ fn small(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
+/// A host of the portal that looked like a platform's would be answered by a platform.
+fn platform_domain(fields: &Fields<'_>, hosts: &[Host]) -> Option<PlatformDomain> {
+    let domain: PlatformDomain = fields.parsed("platform_domain", "a domain such as services.example.gov")?;
+    if let Some(host) = hosts.iter().find(|host| domain.platform_of(&host.0).is_some()) {
+        let hint = format!("{} in `hosts` would be taken for a platform", host.0);
+        fields.mistake(&fields.spot("platform_domain"), "a domain that no host of the portal stands under", Some(hint));
+    }
+    Some(domain)
+}
+
 const HOST: &str = "host names without port, such as zwfw.example.gov";
 
 /// A host name or address, lower case, without port.
@@ -450,6 +464,17 @@ mod tests {
             assert!(told.iter().any(|line| line.contains(part)), "{part} missing in {told:#?}");
         }
         assert!(told.iter().any(|line| line.contains("did you mean `idle_minutes`?")), "{told:#?}");
+    }
+
+    #[test]
+    fn the_portal_is_no_host_of_a_platform() {
+        let told = told(
+            &SMALLEST
+                .replace("[data]", "platform_domain = \"example.gov\"\n[data]")
+                .replace("[\"localhost\"]", "[\"localhost\", \"zwfw.example.gov\"]"),
+        );
+        assert_eq!(told.len(), 1, "{told:#?}");
+        assert!(told[0].contains("public.platform_domain") && told[0].contains("zwfw.example.gov"), "{told:#?}");
     }
 
     #[test]

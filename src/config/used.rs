@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::network::Network;
-use crate::domain::Zone;
+use crate::domain::{PlatformDomain, Zone};
 
 /// All settings of one node.
 #[derive(Clone, Debug)]
@@ -49,6 +49,10 @@ pub struct PublicConfig {
     pub zone: Zone,
     /// Hops whose `X-Forwarded-For` is believed (none).
     pub trusted_proxies: Vec<Network>,
+    /// Domain under which each platform that is not trusted has an origin of its own; none: all share the portal's.
+    pub platform_domain: Option<PlatformDomain>,
+    /// Life of the ticket that takes a session over to a platform's origin (30 s: two redirects, on a slow line).
+    pub ticket_life: Duration,
 }
 
 /// Certificate chain and private key, PEM.

@@ -8,6 +8,7 @@ use http::HeaderValue;
 use prometheus::IntGauge;
 
 use super::arrive::RequestId;
+use super::origins::Ground;
 use super::refusal::Refusal;
 use super::standing::{Instance, Standing};
 use crate::domain::{Level, Timestamp};
@@ -40,6 +41,8 @@ pub(crate) struct Visit {
     pub(crate) standing: Arc<Standing>,
     pub(crate) session: Option<Arc<Live>>,
     pub(crate) assertion: Option<HeaderValue>,
+    /// Whose origin it is answered on.
+    pub(crate) ground: Ground,
     pub(crate) upgrade: bool,
     /// Nothing follows the head.
     pub(crate) bodiless: bool,

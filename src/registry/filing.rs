@@ -6,7 +6,7 @@ use jiff::civil::Date;
 
 use super::route;
 use super::words::{Address, Attribute, FilingState, Host, Line};
-use crate::domain::{DivisionCode, PlatformId, Uscc, Zone};
+use crate::domain::{DivisionCode, PlatformDomain, PlatformId, Uscc, Zone};
 use crate::routing::{Action, Division, DivisionKind, Divisions, Items, Platform, PlatformState, Route, Upstream};
 use crate::written::{Document, Fields, Mistakes};
 
@@ -19,6 +19,8 @@ pub struct Known<'a> {
     pub items: &'a Items,
     /// Hosts of the portal: lower case, without port.
     pub portal_hosts: &'a [String],
+    /// The domain under which platforms have origins of their own, if there is one.
+    pub platform_domain: Option<&'a PlatformDomain>,
 }
 
 /// A platform's request to be served (备案), DESIGN section 5.
@@ -65,6 +67,9 @@ impl Filing {
         let upstreams: Vec<Option<Upstream>> = root.tables("upstream").into_iter().map(upstream).collect();
         let fields = root.table("platform");
         let trusted = fields.as_ref().is_some_and(|fields| fields.flag("trusted", false));
+        if let Some(fields) = fields.as_ref().filter(|_| trusted) {
+            warn_of_trust(fields, known);
+        }
         let division = fields.as_ref().and_then(|fields| division(fields, known));
         let asked = route::Asked { known, division, trusted };
         let routes: Vec<Option<Route>> =
@@ -166,6 +171,14 @@ fn platform(
         state: state?,
         notice,
     })
+}
+
+/// Where every other platform has an origin of its own, a trusted one is the exception somebody should know of.
+fn warn_of_trust(fields: &Fields<'_>, known: &Known<'_>) {
+    let Some(domain) = known.platform_domain else { return };
+    let expected = format!("a platform that is not trusted, which answers at ID.{domain}");
+    let hint = "its scripts share the portal's origin and could act there as the person; review its pages".to_owned();
+    fields.warning(&fields.spot("trusted"), expected, Some(hint));
 }
 
 fn division<'a>(fields: &Fields<'_>, known: &Known<'a>) -> Option<&'a Division> {

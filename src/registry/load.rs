@@ -13,7 +13,7 @@ use jiff::civil::Date;
 use super::error::RegistryError;
 use super::filing::{Filing, Known};
 use super::own::own_platform;
-use crate::domain::{PlatformId, Timestamp};
+use crate::domain::{PlatformDomain, PlatformId, Timestamp};
 use crate::routing::{Compiled, Divisions, Items, Platform, RouteTable, RoutingError};
 use crate::written::{Document, Fields, Mistake, Mistakes, Severity};
 
@@ -51,8 +51,18 @@ struct Entry {
 /// Where two filings want one place, the one approved earlier has it. `portal_hosts`: lower case, without port.
 /// `Err`: the data files or the folder of filings cannot be read. A bad filing is no `Err`: it is left out and named.
 pub fn load(directory: &Path, portal_hosts: &[String], now: Timestamp) -> Result<Loaded, RegistryError> {
+    load_under(directory, portal_hosts, None, now)
+}
+
+/// The same where platforms may have origins of their own, below `platform_domain`.
+pub fn load_under(
+    directory: &Path,
+    portal_hosts: &[String],
+    platform_domain: Option<&PlatformDomain>,
+    now: Timestamp,
+) -> Result<Loaded, RegistryError> {
     let (divisions, items) = data(directory)?;
-    let known = Known { divisions: &divisions, items: &items, portal_hosts };
+    let known = Known { divisions: &divisions, items: &items, portal_hosts, platform_domain };
     let paths = filing_paths(&directory.join("platforms"))?;
     let (mut entries, mut mistakes, mut seen) = (Vec::new(), Vec::new(), HashMap::new());
     let mut filings_rejected = 0;

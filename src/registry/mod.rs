@@ -19,6 +19,6 @@ mod words;
 
 pub use error::RegistryError;
 pub use filing::{Filing, Known};
-pub use load::{Loaded, load};
+pub use load::{Loaded, load, load_under};
 pub use own::own_platform;
 pub use words::FilingState;

@@ -51,7 +51,7 @@ fn on(date: &str) -> Timestamp {
 fn read(text: &str) -> (Option<Filing>, Vec<String>) {
     let (divisions, items) = data(&routes()).unwrap();
     let portal_hosts = portal();
-    let known = Known { divisions: &divisions, items: &items, portal_hosts: &portal_hosts };
+    let known = Known { divisions: &divisions, items: &items, portal_hosts: &portal_hosts, platform_domain: None };
     let document = Document::parse("f.toml", text.to_owned()).unwrap();
     let mistakes = Mistakes::default();
     let filing = Filing::read(&document, &mistakes, &known);

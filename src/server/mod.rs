@@ -31,7 +31,7 @@ use self::in_process::InProcess;
 use self::shutdown::Drain;
 use crate::config::{CertificateError, Config, served};
 use crate::domain::Timestamp;
-use crate::gateway::{ConnectionLimits, Front, Gateway, GatewayParts};
+use crate::gateway::{ConnectionLimits, Front, Gateway, GatewayParts, Origins};
 use crate::identity::{Accounts, Assertions, IdentityError, Keys};
 use crate::management::{ManagementError, ManagementParts};
 use crate::metrics::Metrics;
@@ -125,7 +125,9 @@ impl Server {
             .enable_all()
             .build()
             .map_err(|cause| StartError::system("the stores' runtime", cause))?;
-        let loaded = registry::load(&config.routes_directory, &config.public.hosts, now)?;
+        let public = &config.public;
+        let domain = public.platform_domain.as_ref();
+        let loaded = registry::load_under(&config.routes_directory, &public.hosts, domain, now)?;
         report(&loaded, &metrics);
         let rooms = stores.block_on(Rooms::build(&config, &loaded, metrics.clone()))?;
         let draining = Arc::new(AtomicBool::new(false));
@@ -205,6 +207,7 @@ impl Rooms {
             trusted_proxies: config.public.trusted_proxies.clone(),
             log: config.log.clone(),
             https: config.public.origin.starts_with("https:"),
+            origins: Origins::of(&config.public),
         }
     }
 }

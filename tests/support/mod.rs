@@ -10,6 +10,7 @@ pub mod node;
 pub mod platform;
 pub mod process;
 pub mod redis;
+pub mod traveller;
 pub mod window;
 
 use std::future::Future;
