@@ -15,6 +15,7 @@ mod accounts_last;
 mod browser;
 mod demo;
 mod front_door;
+mod hostile_page;
 mod layers;
 mod malformed;
 mod mounted;
