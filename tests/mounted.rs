@@ -78,7 +78,7 @@ async fn on_a_host_of_its_own_a_platform_keeps_its_cookies_names_and_reaches_no_
     let set: Vec<_> = answer.headers.get_all("set-cookie").iter().map(|line| line.to_str().unwrap()).collect();
     let kept = ["sid=1; Path=/; HttpOnly", "deep=2; path=/alpha/deep", "yimen.beta.sid=forged; Path=/beta"];
     assert_eq!(set, kept);
-    assert_eq!((answer.header("clear-site-data"), answer.header("service-worker-allowed")), ("", "/"));
+    assert_eq!((answer.header("clear-site-data"), answer.header("service-worker-allowed")), ("", ""));
     traveller.get(&traveller.at("hangzhou", "/alpha/x")).await.has_status(200);
     assert_eq!(cookie_line(&platform.requests()[1]), Some("deep=2; sid=1; yimen.beta.sid=forged"));
 }
@@ -133,4 +133,19 @@ async fn check_warns_of_platforms_that_share_the_portals_origin() {
 fn check(setup: &Setup) -> String {
     let Output { stdout, .. } = yimen().arg("check").arg("--config").arg(setup.write()).output().unwrap();
     String::from_utf8(stdout).unwrap()
+}
+
+#[tokio::test]
+async fn probe_names_the_origin_that_an_address_belongs_to() {
+    let mut setup = Setup::new();
+    own_origins(&mut setup);
+    setup.filings = vec![Filing::of("hangzhou", "330100").untrusted().item(NOTARY, "").at(([127, 0, 0, 1], 9).into())];
+    let config = setup.write();
+    let origin = format!("https://hangzhou.{DOMAIN}:{}", setup.public.port());
+    for host in [setup.public.to_string(), format!("hangzhou.{DOMAIN}:1")] {
+        let url = format!("https://{host}/s/330106/{NOTARY}/");
+        let probed = yimen().args(["probe", "--config"]).arg(&config).args(["GET", &url]).output().unwrap();
+        let told = String::from_utf8(probed.stdout).unwrap();
+        assert!(told.contains("chosen  hangzhou") && told.contains(&format!("origin  {origin}")), "{url}: {told}");
+    }
 }

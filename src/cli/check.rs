@@ -50,6 +50,8 @@ fn all(name: &str, text: String, folder: &Path) -> Vec<Mistake> {
             Ok(loaded) => {
                 mistakes.extend(loaded.mistakes);
                 mistakes.extend(shared_origin(name, &config, &loaded.table));
+                let trusted = domain.map(|domain| registry::trusted(&config.routes_directory, domain));
+                mistakes.extend(trusted.and_then(Result::ok).into_iter().flatten());
             }
             Err(cause) => {
                 mistakes.push(fault(name, "routes.directory", &cause.to_string(), "divisions, items and filings"));
@@ -62,7 +64,7 @@ fn all(name: &str, text: String, folder: &Path) -> Vec<Mistake> {
 /// Platforms do not trust one another, so an origin that several of them share is worth a look.
 fn shared_origin(name: &str, config: &Config, table: &RouteTable) -> Option<Mistake> {
     if config.public.platform_domain.is_some() {
-        return None; // then each trusted one is named in its own filing
+        return None; // then `registry::trusted` names each that shares it
     }
     let shares =
         |route: &Route| route.action == Action::Proxy && !matches!(route.matches, Matches::Path { host: Some(_), .. });

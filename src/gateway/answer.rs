@@ -89,8 +89,9 @@ fn is_settled(name: &str) -> bool {
 /// What those fields may say to the visitor's browser on this origin.
 fn settle(fields: &mut HeaderMap, visit: &Visit) {
     fields.remove("clear-site-data"); // browsers clear the cookies of the whole site by it, the portal's too
-    if visit.ground == Ground::Shared {
-        fields.remove("service-worker-allowed"); // a worker above the mount would answer for the portal
+    if visit.ground != Ground::Filed {
+        // A worker above the mount would answer for the portal, or on the platform's own host see tickets on their way.
+        fields.remove("service-worker-allowed");
     }
     let upstreams = &visit.platform.upstreams;
     for name in [LOCATION, CONTENT_LOCATION, REFRESH] {

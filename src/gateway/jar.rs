@@ -2,7 +2,7 @@
 //! a cookie `sid` of platform `hangzhou` is called `yimen.hangzhou.sid` in the browser, is sent below the platform's mount
 //! only, and is `sid` again when the platform reads it. Everything else in the jar, the gateway's cookies first, stays here.
 //! No platform says `Domain`, on its own host neither: such a cookie would reach its siblings and the portal.
-//! Limits: a script reads its platform's cookies under the long name, and a cookie that a script sets reaches no platform
+//! Limits, also in the README: a script reads its platform's cookies under the long name, and a cookie that a script sets reaches no platform
 //! unless it bears that name; `__Host-` and `__Secure-` are part of the name and no promise to the browser any more.
 //! Cost: nothing where neither `Cookie` nor `Set-Cookie` is there. Source: RFC 6265 sections 4.1 and 5.2.
 

@@ -2,6 +2,7 @@
 //! Phases: arrive → admit → resolve → protect → forward → answer → finish; each is a file of that name.
 //! Shape: pingora calls the phases; `Gateway` holds what they use, `Context` what one request carries from one to the next.
 //! Cost: no lock, no store call and no signature for a request whose session is known; see `benches/`.
+//! Where: each platform that is not trusted answers on an origin of its own (`origins`), where a session comes by `handover`.
 //! Fails: every no is a `Refusal`, answered as a page for people and as a problem document for programs.
 //! Knows: portal, issuer, session, identity, routing, audit, metrics. It never sees `registry`: they meet in `LiveTable`.
 

@@ -86,6 +86,11 @@ impl Origins {
         Asked { origins: self, own: self.domain.platform_of(host), host }
     }
 
+    /// Whether `host` (lower case, without port) is a platform's own.
+    pub(crate) fn is_own(&self, host: &str) -> bool {
+        self.domain.platform_of(host).is_some()
+    }
+
     /// Scheme, host and port of the portal.
     pub(crate) fn shared(&self) -> &str {
         &self.shared

@@ -67,9 +67,6 @@ impl Filing {
         let upstreams: Vec<Option<Upstream>> = root.tables("upstream").into_iter().map(upstream).collect();
         let fields = root.table("platform");
         let trusted = fields.as_ref().is_some_and(|fields| fields.flag("trusted", false));
-        if let Some(fields) = fields.as_ref().filter(|_| trusted) {
-            warn_of_trust(fields, known);
-        }
         let division = fields.as_ref().and_then(|fields| division(fields, known));
         let asked = route::Asked { known, division, trusted };
         let routes: Vec<Option<Route>> =
@@ -171,14 +168,6 @@ fn platform(
         state: state?,
         notice,
     })
-}
-
-/// Where every other platform has an origin of its own, a trusted one is the exception somebody should know of.
-fn warn_of_trust(fields: &Fields<'_>, known: &Known<'_>) {
-    let Some(domain) = known.platform_domain else { return };
-    let expected = format!("a platform that is not trusted, which answers at ID.{domain}");
-    let hint = "its scripts share the portal's origin and could act there as the person; review its pages".to_owned();
-    fields.warning(&fields.spot("trusted"), expected, Some(hint));
 }
 
 fn division<'a>(fields: &Fields<'_>, known: &Known<'a>) -> Option<&'a Division> {

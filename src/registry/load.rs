@@ -103,7 +103,7 @@ pub(super) fn data(directory: &Path) -> Result<(Arc<Divisions>, Arc<Items>), Reg
     Ok((Arc::new(divisions), Arc::new(items)))
 }
 
-fn filing_paths(folder: &Path) -> Result<Vec<PathBuf>, RegistryError> {
+pub(super) fn filing_paths(folder: &Path) -> Result<Vec<PathBuf>, RegistryError> {
     let unreadable = |cause| RegistryError::Unreadable { path: folder.to_owned(), cause };
     let entries = fs::read_dir(folder).map_err(unreadable)?;
     let paths: io::Result<Vec<PathBuf>> = entries.map(|entry| entry.map(|entry| entry.path())).collect();
@@ -137,7 +137,7 @@ fn read(
     filing
 }
 
-fn document(path: &Path) -> Result<Document, Box<Mistake>> {
+pub(super) fn document(path: &Path) -> Result<Document, Box<Mistake>> {
     let file = path.display().to_string();
     let mut text = String::new();
     let read = File::open(path).and_then(|file| file.take(FILING_BYTES_MAX + 1).read_to_string(&mut text));

@@ -15,10 +15,12 @@ mod route;
 pub mod sample;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod words;
 
 pub use error::RegistryError;
 pub use filing::{Filing, Known};
 pub use load::{Loaded, load, load_under};
 pub use own::own_platform;
+pub use trust::trusted;
 pub use words::FilingState;
