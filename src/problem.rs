@@ -24,12 +24,24 @@ pub struct Problem<'a> {
     /// Where a person would sign in, for answers that ask for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sign_in: Option<String>,
+    /// The right address, for requests that went to a wrong origin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
 }
 
 impl<'a> Problem<'a> {
     /// A problem of `code`, with the type URN made from it.
     pub fn new(status: u16, code: &'a str, title: &'a str, detail: String, request_id: &'a str) -> Self {
-        Self { kind: format!("urn:yimen:problem:{code}"), status, title, detail, code, request_id, sign_in: None }
+        Self {
+            kind: format!("urn:yimen:problem:{code}"),
+            status,
+            title,
+            detail,
+            code,
+            request_id,
+            sign_in: None,
+            address: None,
+        }
     }
 
     /// The body; an empty object only if memory for it could not be had.

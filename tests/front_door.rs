@@ -128,7 +128,8 @@ async fn where_a_request_came_from_is_ours_to_say() {
 async fn a_platform_never_sees_our_cookies_and_always_its_own() {
     let window = Window::open().await;
     let citizen = window.signed_in().await;
-    citizen.set_cookie("theirs", "kept");
+    citizen.set_cookie("yimen.hangzhou.theirs", "kept"); // `theirs` to the platform, see mounted.rs
+    citizen.set_cookie("yimen.ministry.sid", "another's");
     let answer = citizen.get(&format!("/s/330106/{NOTARY}/")).await;
     answer.came_from("hangzhou");
     assert_eq!(answer.json()["assertion"]["status"], "verified");

@@ -202,7 +202,13 @@ fn known() -> &'static Loaded {
 fn a_filing_is_read_or_every_mistake_has_its_place() {
     let loaded = known();
     let hosts = ["localhost".to_owned()];
-    let known = Known { divisions: &loaded.divisions, items: &loaded.items, portal_hosts: &hosts };
+    let known = Known {
+        divisions: &loaded.divisions,
+        items: &loaded.items,
+        portal_hosts: &hosts,
+        tls_directory: Path::new("/nowhere"),
+        platform_domain: None,
+    };
     let sample = include_str!("../benches/side-by-side/filing.toml").replace("ORIGIN", "127.0.0.1:9108");
     let lines: Vec<&str> =
         sample.lines().chain(["[[upstream]]", "[[route]]", "items = [\"002099029000\", 7]", "weight = -1"]).collect();

@@ -8,6 +8,7 @@ use super::arguments::Format;
 use crate::config::{self, CertificateError, Certificates, Config};
 use crate::domain::Timestamp;
 use crate::registry;
+use crate::routing::{Action, Matches, Route, RouteTable};
 use crate::written::{Mistake, Severity};
 
 pub(crate) fn check(path: &Path, strict: bool, format: Format) -> Outcome {
@@ -43,8 +44,15 @@ fn all(name: &str, text: String, folder: &Path) -> Vec<Mistake> {
     let (config, mut mistakes) = config::read(name, text, folder);
     if let Some(config) = config {
         mistakes.extend(certificates(name, &config));
-        match registry::load(&config.routes_directory, &config.public.hosts, Timestamp::now()) {
-            Ok(loaded) => mistakes.extend(loaded.mistakes),
+        let public = &config.public;
+        let domain = public.platform_domain.as_ref();
+        match registry::load_under(&config.routes_directory, &public.hosts, domain, Timestamp::now()) {
+            Ok(loaded) => {
+                mistakes.extend(loaded.mistakes);
+                mistakes.extend(shared_origin(name, &config, &loaded.table));
+                let trusted = domain.map(|domain| registry::trusted(&config.routes_directory, domain));
+                mistakes.extend(trusted.and_then(Result::ok).into_iter().flatten());
+            }
             Err(cause) => {
                 mistakes.push(fault(name, "routes.directory", &cause.to_string(), "divisions, items and filings"));
             }
@@ -61,6 +69,24 @@ fn certificates(name: &str, config: &Config) -> Vec<Mistake> {
     };
     let of_folder = of_folder.into_iter().map(|mistake| told("public.certificates_directory", mistake));
     of_default.map(|mistake| told("public.certificate", mistake)).into_iter().chain(of_folder).collect()
+}
+
+/// Platforms do not trust one another, so an origin that several of them share is worth a look.
+fn shared_origin(name: &str, config: &Config, table: &RouteTable) -> Option<Mistake> {
+    if config.public.platform_domain.is_some() {
+        return None; // then `registry::trusted` names each that shares it
+    }
+    let shares =
+        |route: &Route| route.action == Action::Proxy && !matches!(route.matches, Matches::Path { host: Some(_), .. });
+    let ids = table.platforms().filter(|(_, platform)| platform.routes.iter().any(shares));
+    let ids: Vec<&str> = ids.map(|(_, platform)| platform.id.as_str()).collect();
+    let (first, more) = (ids.first()?, ids.len() - 1);
+    let got = format!("none, and {first} and {more} more share the portal's origin");
+    let expected = "a domain below which each platform has an origin of its own, such as services.example.gov";
+    let hint =
+        "on one origin a script of one platform can act as the person at another; isolation of cookies is all there is";
+    let told = fault(name, "public.platform_domain", &got, expected);
+    Some(Mistake { severity: Severity::Warning, hint: Some(hint.to_owned()), ..told })
 }
 
 fn fault(file: &str, key: &str, got: &str, expected: &str) -> Mistake {

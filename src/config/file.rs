@@ -11,7 +11,7 @@ use super::used::{
     AccessLog, Config, IdentityConfig, LimitsConfig, LogConfig, LogFormat, ManagementConfig, PublicConfig, RedisConfig,
     RuntimeConfig, SessionConfig, SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
 };
-use crate::domain::Zone;
+use crate::domain::{PlatformDomain, Zone};
 use crate::written::{Document, Fields, Mistake, Mistakes};
 
 /// Why there are no settings.
@@ -131,6 +131,8 @@ impl Reading<'_> {
             let hint = "plain HTTP is sent on to the origin, so the origin must be https".to_owned();
             fields.mistake(&fields.spot("redirect_listen"), "an https origin beside it", Some(hint));
         }
+        let platform_domain = platform_domain(&fields, &hosts);
+        let ticket_life = seconds(fields.number("ticket_seconds", 30, 1..=30));
         fields.finish();
         let hosts = hosts.into_iter().map(|host| host.0).collect();
         (plaintext || tls.is_some()).then_some(origin).flatten().map(|origin| PublicConfig {
@@ -142,6 +144,8 @@ impl Reading<'_> {
             trusted_proxies,
             proxy_protocol,
             redirect_listen,
+            platform_domain,
+            ticket_life,
         })
     }
 
@@ -330,6 +334,16 @@ fn small(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
+/// A host of the portal that looked like a platform's would be answered by a platform.
+fn platform_domain(fields: &Fields<'_>, hosts: &[Host]) -> Option<PlatformDomain> {
+    let domain: PlatformDomain = fields.parsed("platform_domain", "a domain such as services.example.gov")?;
+    if let Some(host) = hosts.iter().find(|host| domain.platform_of(&host.0).is_some()) {
+        let hint = format!("{} in `hosts` would be taken for a platform", host.0);
+        fields.mistake(&fields.spot("platform_domain"), "a domain that no host of the portal stands under", Some(hint));
+    }
+    Some(domain)
+}
+
 const HOST: &str = "host names without port, such as zwfw.example.gov";
 
 /// A host name or address, lower case, without port.
@@ -468,6 +482,17 @@ mod tests {
             assert!(told.iter().any(|line| line.contains(part)), "{part} missing in {told:#?}");
         }
         assert!(told.iter().any(|line| line.contains("did you mean `idle_minutes`?")), "{told:#?}");
+    }
+
+    #[test]
+    fn the_portal_is_no_host_of_a_platform() {
+        let told = told(
+            &SMALLEST
+                .replace("[data]", "platform_domain = \"example.gov\"\n[data]")
+                .replace("[\"localhost\"]", "[\"localhost\", \"zwfw.example.gov\"]"),
+        );
+        assert_eq!(told.len(), 1, "{told:#?}");
+        assert!(told[0].contains("public.platform_domain") && told[0].contains("zwfw.example.gov"), "{told:#?}");
     }
 
     #[test]

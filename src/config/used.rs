@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::network::Network;
-use crate::domain::Zone;
+use crate::domain::{PlatformDomain, Zone};
 
 /// All settings of one node.
 #[derive(Clone, Debug)]
@@ -53,6 +53,10 @@ pub struct PublicConfig {
     pub proxy_protocol: bool,
     /// Addresses where plain HTTP is sent on to `origin` (none).
     pub redirect_listen: Vec<SocketAddr>,
+    /// Domain under which each platform that is not trusted has an origin of its own; none: all share the portal's.
+    pub platform_domain: Option<PlatformDomain>,
+    /// Life of the ticket that takes a session over to a platform's origin (30 s: two redirects, on a slow line).
+    pub ticket_life: Duration,
 }
 
 /// What TLS shows to visitors.

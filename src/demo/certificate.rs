@@ -10,6 +10,7 @@ use x509_parser::pem::parse_x509_pem;
 
 use super::error::DemoError;
 use super::files;
+use super::settings::PLATFORM_DOMAIN;
 use crate::domain::Timestamp;
 
 /// Days a new certificate is good for: the longest that browsers accept of anyone (CA/Browser Forum, ballot SC-22).
@@ -39,11 +40,14 @@ fn still_good(certificate: &Path, address: IpAddr, now: Timestamp) -> bool {
         IpAddr::V6(address) => address.octets().to_vec(),
     };
     let names = parsed.subject_alternative_name().ok().flatten();
-    in_time && names.is_some_and(|names| names.value.general_names.contains(&GeneralName::IPAddress(&octets)))
+    let platforms = format!("*.{PLATFORM_DOMAIN}");
+    let wanted = [GeneralName::IPAddress(&octets), GeneralName::DNSName(&platforms)];
+    in_time && names.is_some_and(|names| wanted.iter().all(|wanted| names.value.general_names.contains(wanted)))
 }
 
 fn make(address: IpAddr, now: Timestamp) -> Result<(String, String), rcgen::Error> {
-    let mut names = ["localhost", "*.localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
+    let platforms = format!("*.{PLATFORM_DOMAIN}");
+    let mut names = ["localhost", &platforms, "127.0.0.1", "::1"].map(str::to_owned).to_vec();
     if !names.contains(&address.to_string()) {
         names.push(address.to_string());
     }

@@ -7,6 +7,10 @@ use toml_edit::{Array, DocumentMut, Item, Table, value};
 
 use super::prepare::DemoOptions;
 
+/// Browsers find every name that ends in `.localhost` on their own machine (RFC 6761 section 6.3). Two labels, because no client
+/// takes a certificate's star in front of a single one.
+pub(super) const PLATFORM_DOMAIN: &str = "yimen.localhost";
+
 /// The text of `yimen.toml` for a gateway at `origin`, with everything it keeps under `data`.
 pub(super) fn settings(options: &DemoOptions, data: &Path, hosts: &[String], origin: &str) -> String {
     let under = |name: &str| value(data.join(name).display().to_string());
@@ -19,6 +23,7 @@ pub(super) fn settings(options: &DemoOptions, data: &Path, hosts: &[String], ori
                 ("listen", listen(options.listen)),
                 ("hosts", value(hosts.iter().collect::<Array>())),
                 ("origin", value(origin)),
+                ("platform_domain", value(PLATFORM_DOMAIN)),
                 ("certificate", under("tls/certificate.pem")),
                 ("key", under("tls/key.pem")),
             ],
@@ -54,7 +59,7 @@ mod tests {
         let hosts = ["127.0.0.1".to_owned(), "localhost".to_owned()];
         let text = settings(&options, Path::new("/data"), &hosts, "https://127.0.0.1:8443");
         let start = "[public]\nlisten = \"127.0.0.1:8443\"\nhosts = [\"127.0.0.1\", \"localhost\"]\n\
-                     origin = \"https://127.0.0.1:8443\"\ncertificate = \"/data/tls/certificate.pem\"\n";
+                     origin = \"https://127.0.0.1:8443\"\nplatform_domain = \"yimen.localhost\"\ncertificate = \"/data/tls/certificate.pem\"\n";
         assert!(text.starts_with(start), "{text}");
         assert!(text.contains("[stores]\nsessions = \"sqlite:/data/sessions.db\"\n"), "{text}");
     }

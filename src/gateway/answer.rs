@@ -2,9 +2,11 @@
 //! of ours becomes a page with a way on for people, a problem document for programs, from the same refusal.
 
 use bytes::Bytes;
+use http::header::Entry;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY,
-    RETRY_AFTER, SERVER, SET_COOKIE, STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    LOCATION, REFERRER_POLICY, REFRESH, RETRY_AFTER, SERVER, SET_COOKIE, STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, response};
 use pingora::Error;
@@ -14,9 +16,11 @@ use pingora::proxy::Session as Downstream;
 
 use super::context::{Context, Visit};
 use super::fields::{change_answer, value};
+use super::origins::Ground;
 use super::policy::{Fate, fate};
 use super::protect::{is_navigation, wants_page};
 use super::refusal::Refusal;
+use super::{addresses, jar};
 use crate::portal::{Failure, Language, WayOn, failure_page, sentence, title};
 use crate::problem::{MEDIA_TYPE, Problem};
 use crate::session::cookie;
@@ -36,7 +40,9 @@ const HSTS_VALUE: HeaderValue = HeaderValue::from_static("max-age=63072000");
 pub(crate) fn dress(answer: &mut ResponseHeader, visit: &Visit, ctx: &Context, tls: bool) {
     change_answer(answer, |parts| {
         let fields = &mut parts.headers;
-        drop_what_is_ours(fields);
+        if drop_what_is_ours(fields) {
+            settle(fields, visit);
+        }
         fields.reserve(OURS_MAX);
         fields.insert(SERVED_BY, visit.standing.served_by.clone());
         fields.insert(REQUEST_ID, ctx.request_id.header());
@@ -52,21 +58,71 @@ fn secure(fields: &mut HeaderMap, tls: bool) {
     fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 }
 
-/// A platform may not speak for the gateway, set its cookies, send browsers elsewhere, or show its server's make.
-pub(crate) fn drop_what_is_ours(fields: &mut HeaderMap) {
-    let ours = |name: &&HeaderName| [SERVER, POWERED_BY, ALT_SVC].contains(name) || fate(name.as_str()) == Fate::Drop;
-    while let Some(name) = fields.keys().find(ours).cloned() {
+/// A platform may not speak for the gateway, send browsers elsewhere, or show its server's make. Returns whether something is
+/// left to `settle`.
+pub(crate) fn drop_what_is_ours(fields: &mut HeaderMap) -> bool {
+    let mut settles = false;
+    let mut ours = |name: &&HeaderName| {
+        settles |= is_settled(name.as_str());
+        [SERVER, POWERED_BY, ALT_SVC].contains(name) || fate(name.as_str()) == Fate::Drop
+    };
+    while let Some(name) = fields.keys().find(&mut ours).cloned() {
         fields.remove(name);
     }
-    let is_ours = |value: &&HeaderValue| cookie::sets_ours(value.as_bytes());
-    if fields.get_all(SET_COOKIE).iter().any(|value| is_ours(&value)) {
-        let kept: Vec<HeaderValue> =
-            fields.get_all(SET_COOKIE).iter().filter(|value| !is_ours(value)).cloned().collect();
-        fields.remove(SET_COOKIE);
+    settles
+}
+
+/// Fields that name addresses, keep something in the browser, or reach beyond the platform's pages. Most names are told apart
+/// by their length.
+fn is_settled(name: &str) -> bool {
+    match name.len() {
+        7 => name == "refresh",
+        8 => name == "location",
+        10 => name == "set-cookie",
+        15 => name == "clear-site-data",
+        16 => name == "content-location",
+        22 => name == "service-worker-allowed",
+        _ => false,
+    }
+}
+
+/// What those fields may say to the visitor's browser on this origin.
+fn settle(fields: &mut HeaderMap, visit: &Visit) {
+    fields.remove("clear-site-data"); // browsers clear the cookies of the whole site by it, the portal's too
+    if visit.ground != Ground::Filed {
+        // A worker above the mount would answer for the portal, or on the platform's own host see tickets on their way.
+        fields.remove("service-worker-allowed");
+    }
+    let upstreams = &visit.platform.upstreams;
+    for name in [LOCATION, CONTENT_LOCATION, REFRESH] {
+        let Some(text) = fields.get(&name).and_then(|value| value.to_str().ok()) else { continue };
+        let local =
+            if name == REFRESH { addresses::local_refresh(text, upstreams) } else { addresses::local(text, upstreams) };
+        if let Some(local) = local.and_then(|local| HeaderValue::try_from(local).ok()) {
+            fields.insert(name, local);
+        }
+    }
+    if let Entry::Occupied(set) = fields.entry(SET_COOKIE) {
+        let (_, values) = set.remove_entry_mult();
+        let kept: Vec<HeaderValue> = values.filter_map(|value| settled_cookie(&value, visit)).collect();
         for value in kept {
             fields.append(SET_COOKIE, value);
         }
     }
+}
+
+/// `None` for a cookie of the gateway's own name.
+fn settled_cookie(set: &HeaderValue, visit: &Visit) -> Option<HeaderValue> {
+    if cookie::sets_ours(set.as_bytes()) {
+        return None;
+    }
+    let settled = match visit.ground {
+        Ground::Shared => {
+            jar::for_shared_origin(set.as_bytes(), &visit.platform.id, visit.route().map_or("/", jar::mount))
+        }
+        Ground::Own | Ground::Filed => jar::for_own_host(set.as_bytes()),
+    };
+    HeaderValue::from_bytes(&settled).ok()
 }
 
 /// Who asks, as far as the form of our own answers depends on it.
@@ -76,6 +132,8 @@ pub(crate) struct Asker {
     pub(crate) head: bool,
     pub(crate) language: Language,
     pub(crate) target: String,
+    /// Where the portal is: nothing before a path where it is on the origin that was asked, else that origin.
+    pub(crate) portal: String,
 }
 
 impl Asker {
@@ -86,6 +144,7 @@ impl Asker {
             head: *method == Method::HEAD,
             language: Language::of(headers),
             target: target.to_owned(),
+            portal: String::new(),
         }
     }
 }
@@ -100,10 +159,15 @@ pub(crate) async fn refuse(
 ) -> pingora::Result<()> {
     let to_sign_in = matches!(refusal, Refusal::SignInNeeded | Refusal::SignInAgain(_)) && asker.navigation;
     if to_sign_in {
-        let location = format!("/sign-in?return_to={}", super::return_to(&asker.target));
+        let location = format!("{}/sign-in?return_to={}", asker.portal, super::return_to(&asker.target));
         return redirect(downstream, 303, &location, request_id, tls).await;
     }
     let (status, code) = refusal.status_and_code();
+    if let Refusal::OtherOrigin(address) = refusal
+        && asker.navigation
+    {
+        return redirect(downstream, 303, address, request_id, tls).await;
+    }
     let status = if matches!(refusal, Refusal::AssuranceTooLow(_)) && !asker.page { 401 } else { status }; // RFC 9470 section 3
     let (media_type, body) = if asker.page {
         ("text/html; charset=utf-8", page(refusal, asker, request_id).into_bytes())
@@ -149,17 +213,22 @@ fn page(refusal: &Refusal, asker: &Asker, request_id: &str) -> String {
     let way_on = match refusal {
         Refusal::SignInNeeded | Refusal::SignInAgain(_) => WayOn::SignIn(asker.target.clone()),
         Refusal::UnknownDivision | Refusal::NotHandled => WayOn::Region(asker.target.clone()),
+        Refusal::OtherOrigin(address) | Refusal::TicketRefused(address) => WayOn::Address(address.clone()),
         _ => refusal.retry_after_s().map_or(WayOn::Home, WayOn::Retry),
     };
     let notice = refusal.notice();
-    failure_page(&Failure { status, code, language: asker.language, request_id, way_on, notice })
+    let (language, portal) = (asker.language, asker.portal.as_str());
+    failure_page(&Failure { status, code, language, request_id, way_on, notice, portal })
 }
 
 fn problem(refusal: &Refusal, status: u16, code: &str, asker: &Asker, request_id: &str) -> Vec<u8> {
     let detail = refusal.notice().map_or_else(|| sentence(code, Language::English).to_owned(), str::to_owned);
     let mut problem = Problem::new(status, code, title(code, Language::English), detail, request_id);
     if matches!(refusal, Refusal::SignInNeeded | Refusal::SignInAgain(_)) {
-        problem.sign_in = Some(format!("/sign-in?return_to={}", super::return_to(&asker.target)));
+        problem.sign_in = Some(format!("{}/sign-in?return_to={}", asker.portal, super::return_to(&asker.target)));
+    }
+    if let Refusal::OtherOrigin(address) = refusal {
+        problem.address = Some(address.clone());
     }
     problem.body()
 }
@@ -174,6 +243,25 @@ pub(crate) async fn redirect(
 ) -> pingora::Result<()> {
     let mut answer = head(status, request_id, tls)?;
     answer.headers.insert(LOCATION, value(location.to_owned())?);
+    write(downstream, answer, Bytes::new(), false).await
+}
+
+/// Sends a browser one step further on its way to a platform's origin. Nobody is to keep or to tell where it came by.
+pub(crate) async fn hand_over(
+    downstream: &mut Downstream,
+    location: &str,
+    cookies: &[String],
+    request_id: &str,
+    tls: bool,
+) -> pingora::Result<()> {
+    let mut answer = head(303, request_id, tls)?;
+    answer.headers.insert(LOCATION, value(location.to_owned())?);
+    answer.headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    for cookie in cookies {
+        let mut cookie = value(cookie.clone())?;
+        cookie.set_sensitive(true);
+        answer.headers.append(SET_COOKIE, cookie);
+    }
     write(downstream, answer, Bytes::new(), false).await
 }
 

@@ -9,6 +9,7 @@ use prometheus::IntGauge;
 
 use super::arrive::RequestId;
 use super::bulkhead::Place;
+use super::origins::Ground;
 use super::refusal::Refusal;
 use super::standing::Instance;
 use crate::domain::{Level, Timestamp};
@@ -43,6 +44,8 @@ pub(crate) struct Visit {
     pub(crate) standing: Place,
     pub(crate) session: Option<Arc<Live>>,
     pub(crate) assertion: Option<HeaderValue>,
+    /// Whose origin it is answered on.
+    pub(crate) ground: Ground,
     pub(crate) upgrade: bool,
     /// Nothing follows the head.
     pub(crate) bodiless: bool,

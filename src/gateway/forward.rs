@@ -1,6 +1,7 @@
 //! The fifth step: a healthy instance, deadlines on everything, and a request that carries our word about the visitor
 //! and nothing that only we may say.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use pingora::upstreams::peer::{HttpPeer, Peer};
 
 use super::context::{Context, Visit};
 use super::fields::{change_request, value};
+use super::jar;
+use super::origins::Ground;
 use super::refusal::Refusal;
 use super::tls_peer::RETRIES;
 use crate::routing::Deadlines;
@@ -69,7 +72,7 @@ pub(crate) fn dress(
     };
     change_request(request, |parts| {
         let fields = &mut parts.headers;
-        strip_cookies(fields)?;
+        strip_cookies(fields, visit)?;
         fields.reserve(OURS_MAX);
         fields.insert(FORWARDED, value(forwarded)?);
         fields.insert(FORWARDED_FOR, value(address)?);
@@ -97,11 +100,17 @@ fn address_text(client: Option<IpAddr>) -> String {
     }
 }
 
-fn strip_cookies(fields: &mut HeaderMap) -> pingora::Result<()> {
+fn strip_cookies(fields: &mut HeaderMap, visit: &Visit) -> pingora::Result<()> {
     if !fields.contains_key(COOKIE) {
         return Ok(());
     }
-    let stripped: Vec<_> = fields.get_all(COOKIE).iter().map(|field| cookie::strip(field.as_bytes())).collect();
+    let (platform, shared) = (&visit.platform.id, visit.ground == Ground::Shared);
+    let fields_of = fields.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+    let stripped: Vec<Cow<'_, [u8]>> = if shared {
+        fields_of.map(|field| Cow::Owned(jar::own_cookies(field, platform))).collect()
+    } else {
+        fields_of.map(cookie::strip).collect()
+    };
     // HTTP/2 may split the field; HTTP/1.1 has one, joined by "; " (RFC 9113 section 8.2.3).
     let left: Vec<&[u8]> = stripped.iter().map(AsRef::as_ref).filter(|field: &&[u8]| !field.is_empty()).collect();
     let joined = left.join(b"; ".as_slice());

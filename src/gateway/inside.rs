@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{COOKIE, EXPECT};
+use http::header::{CONTENT_SECURITY_POLICY, COOKIE, EXPECT};
 use pingora::proxy::Session as Downstream;
 use pingora::{ErrorSource, ErrorType};
 
@@ -49,7 +49,12 @@ pub(crate) async fn answer(
         origin: format!("{}://{}", if parts.https { "https" } else { "http" }, super::admit::host_field(header)),
         region: region_of(cookies()),
     };
-    let response = parts.portal.answer(request, visitor).await;
+    let mut response = parts.portal.answer(request, visitor).await;
+    if let Some(policy) = parts.origins.as_ref().and_then(|origins| origins.policy.clone())
+        && response.headers().contains_key(CONTENT_SECURITY_POLICY)
+    {
+        response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    }
     answer::portal(downstream, response, visit, ctx.request_id.as_str(), parts.https, head_only).await?;
     Ok(Ok(()))
 }

@@ -2,10 +2,12 @@
 //! Phases: arrive → admit → resolve → protect → forward → answer → finish; each is a file of that name.
 //! Shape: pingora calls the phases; `Gateway` holds what they use, `Context` what one request carries from one to the next.
 //! Cost: no lock, no store call and no signature for a request whose session is known; see `benches/`.
+//! Where: each platform that is not trusted answers on an origin of its own (`origins`), where a session comes by `handover`.
 //! Fails: every no is a `Refusal`, answered as a page for people and as a problem document for programs.
 //! Knows: portal, issuer, session, identity, routing, audit, metrics. It never sees `registry`: they meet in `LiveTable`.
 
 mod access_log;
+mod addresses;
 mod admit;
 mod answer;
 mod arrive;
@@ -19,9 +21,12 @@ mod fields;
 mod finish;
 mod forward;
 mod framing;
+mod handover;
 mod health;
 mod host;
 mod inside;
+mod jar;
+mod origins;
 mod path;
 mod policy;
 mod protect;
@@ -30,6 +35,7 @@ mod redirect;
 mod refusal;
 mod resolve;
 mod retry;
+mod siblings;
 mod standing;
 mod tls_peer;
 
@@ -42,7 +48,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::HeaderMap;
-use http::header::COOKIE;
+use http::header::{COOKIE, SET_COOKIE};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
@@ -57,8 +63,9 @@ use self::admit::BodySize;
 use self::answer::Asker;
 use self::arrive::RequestIds;
 use self::connection::{Part, Watch};
-use self::context::{Context, Inflight};
+use self::context::{Context, Inflight, Visit};
 use self::fault::Fault;
+use self::origins::Ground;
 use self::queue::{Priority, Queues};
 use self::refusal::Refusal;
 use self::resolve::Resolved;
@@ -74,6 +81,7 @@ use crate::session::Sessions;
 pub use self::connection::{ConnectionLimits, Front};
 pub use self::health::HealthChecks;
 pub use self::host::canonical as canonical_host;
+pub use self::origins::Origins;
 pub use self::path::{BadPath, canonical as canonical_path};
 pub use self::policy::{Fate, fate as header_fate};
 pub use self::redirect::Redirect;
@@ -100,6 +108,8 @@ pub struct GatewayParts {
     pub log: LogConfig,
     /// Whether people reach us by TLS (here or at a balancer), so that HSTS means something.
     pub https: bool,
+    /// An origin for each platform, where `platform_domain` is set.
+    pub origins: Option<Origins>,
 }
 
 /// The application behind the public listener.
@@ -154,19 +164,37 @@ impl Gateway {
         let size = admit::admit(downstream.req_header_mut(), &self.parts.limits)?;
         let table = self.parts.routes.snapshot();
         let header = downstream.req_header();
+        let asked = self.parts.origins.as_ref().map(|origins| origins.asked(header));
+        let asked = asked.as_ref();
+        if asked.is_some_and(|asked| asked.reserves(header.uri.path())) {
+            return Ok(Step::Handover);
+        }
         let region = || {
             region_of(header.headers.get_all(COOKIE).iter().map(http::HeaderValue::as_bytes))
                 .map(|code| code.to_string())
         };
-        let resolved = resolve::resolve(header, &table, self.parts.zone, &self.standings, &self.parts.metrics, region)?;
+        let (zone, metrics) = (self.parts.zone, &self.parts.metrics);
+        let resolved = resolve::resolve(header, &table, zone, &self.standings, metrics, asked, region)?;
         let (mut visit, gateway) = match resolved {
             Resolved::Forward(visit) => (visit, false),
             Resolved::Gateway(visit) => (visit, true),
             Resolved::Redirect(location) => return Ok(Step::Redirect(location)),
+            Resolved::Elsewhere(visit, address) => {
+                let address = self.way_there(header, &visit, address);
+                ctx.visit = Some(visit);
+                return Err(Refusal::OtherOrigin(address));
+            }
         };
+        if asked.is_some()
+            && !gateway
+            && siblings::borrows_cookies(&header.method, &header.headers, || self.origin(header))
+        {
+            downstream.req_header_mut().remove_header(&COOKIE);
+        }
         let route = visit.route().ok_or(Refusal::Internal)?;
         let (body_bytes_max, websocket) = (route.body_bytes_max, route.websocket);
         let open = route.access == Access::Open;
+        let is_handover = gateway && downstream.req_header().uri.path() == handover::HANDOVER;
         let resolved_at = Instant::now();
         self.phases.policy.observe((resolved_at - ctx.arrived).as_secs_f64());
         let headers = &downstream.req_header().headers;
@@ -191,7 +219,8 @@ impl Gateway {
                 return Err(Refusal::BodyTooLarge);
             }
             if gateway {
-                return Ok(Step::Inside);
+                let handover = self.parts.origins.is_some() && is_handover;
+                return Ok(if handover { Step::Handover } else { Step::Inside });
             }
             visit.standing.take()?;
             protect::introduce(&mut visit, &self.parts.assertions, ctx.now)?;
@@ -218,10 +247,45 @@ impl Gateway {
         self.parts.metrics.refusals.with_label_values(&[code]).inc();
         let header = downstream.req_header();
         let target = header.uri.path_and_query().map_or("/", |target| target.as_str());
-        let asker = Asker::of(&header.method, &header.headers, target);
+        let mut asker = Asker::of(&header.method, &header.headers, target);
+        let asked =
+            self.parts.origins.as_ref().map(|origins| origins.asked(header)).filter(|asked| asked.own.is_some());
+        if let Some(asked) = &asked {
+            asker.portal = asked.origins.shared().to_owned();
+            let to_sign_in = matches!(refusal, Refusal::SignInNeeded | Refusal::SignInAgain(_));
+            let visit = ctx.visit.as_ref().filter(|visit| to_sign_in && visit.ground == Ground::Own);
+            let way = visit.and_then(|visit| {
+                handover::needed(Some(asked), &visit.platform.id, target, &header.method, &header.headers)
+            });
+            if let Some(way) = way {
+                let sent = handover::send(downstream, ctx, &way, self.parts.https).await;
+                ctx.refusal = Some(refusal);
+                return sent;
+            }
+            asker.navigation &= !to_sign_in;
+        }
         let answered = answer::refuse(downstream, &refusal, &asker, ctx.request_id.as_str(), self.parts.https).await;
         ctx.refusal = Some(refusal);
         answered
+    }
+
+    /// Where an address leads that belongs to another origin: by the hand-over where a session may be of use there.
+    fn way_there(&self, header: &RequestHeader, visit: &Visit, address: String) -> String {
+        let Some(origins) = &self.parts.origins else { return address };
+        let optional = visit.route().is_some_and(|route| route.access == Access::Optional);
+        let known = || matches!(protect::session_id(&header.headers), Ok(Some(_)));
+        let enters = !visit.platform.trusted && optional && origins.asked(header).own.is_none();
+        if enters && protect::is_top_level(&header.method, &header.headers) && known() {
+            return origins.at_platform(&visit.platform.id, &handover::entrance(resolve::target(header)));
+        }
+        address
+    }
+
+    /// The origin that was asked, as a browser names it.
+    fn origin(&self, header: &RequestHeader) -> String {
+        let (scheme, default) = if self.parts.https { ("https://", ":443") } else { ("http://", ":80") };
+        let host = admit::host_field(header);
+        [scheme, host.strip_suffix(default).unwrap_or(host)].concat()
     }
 }
 
@@ -229,6 +293,8 @@ impl Gateway {
 enum Step {
     Forward,
     Inside,
+    /// A step on the way to a platform's origin.
+    Handover,
     Redirect(String),
 }
 
@@ -271,6 +337,11 @@ impl ProxyHttp for Gateway {
             Ok(Step::Inside) => {
                 // In boxes of their own, so that the way of every proxied request stays small in memory.
                 if let Err(refusal) = Box::pin(inside::answer(&self.parts, downstream, ctx)).await? {
+                    Box::pin(self.refuse(downstream, ctx, refusal)).await?;
+                }
+            }
+            Ok(Step::Handover) => {
+                if let Err(refusal) = Box::pin(handover::answer(&self.parts, downstream, ctx)).await? {
                     Box::pin(self.refuse(downstream, ctx, refusal)).await?;
                 }
             }
@@ -414,6 +485,7 @@ impl ProxyHttp for Gateway {
         _ctx: &mut Context,
     ) -> pingora::Result<()> {
         answer::drop_what_is_ours(trailers);
+        trailers.remove(SET_COOKIE); // no browser keeps one from there, and it would pass by what settles cookies
         Ok(())
     }
 

@@ -5,11 +5,12 @@ use http::header::{ACCEPT, COOKIE};
 use http::{HeaderMap, Method};
 
 use super::context::{Context, Visit};
+use super::origins::Ground;
 use super::refusal::Refusal;
-use crate::domain::Timestamp;
+use crate::domain::{PlatformId, Timestamp};
 use crate::identity::{AssertionRequest, Assertions};
 use crate::routing::{Access, Action, Route};
-use crate::session::{CookieRead, Live, Lookup, Sessions, cookie};
+use crate::session::{CookieRead, Live, Lookup, SessionId, Sessions, cookie};
 
 /// What the cookie led to.
 enum Who {
@@ -26,12 +27,13 @@ pub(crate) async fn protect(
     sessions: &Sessions,
     now: Timestamp,
 ) -> Result<(), Refusal> {
-    let platform = visit.platform.clone();
+    let (platform, ground) = (visit.platform.clone(), visit.ground);
     let Some(route) = platform.routes.get(visit.route_index) else { return Err(Refusal::Internal) };
     if route.access == Access::Open {
         return Ok(());
     }
-    match who(headers, route, sessions, now).await? {
+    let child_of = (ground == Ground::Own).then_some(&platform.id);
+    match who(headers, route, child_of, sessions, now).await? {
         Who::Somebody(live) => {
             if route.access == Access::Required {
                 enough(route, &live, now)?;
@@ -47,24 +49,39 @@ pub(crate) async fn protect(
     }
 }
 
-async fn who(headers: &HeaderMap, route: &Route, sessions: &Sessions, now: Timestamp) -> Result<Who, Refusal> {
-    let id = match cookie::read(headers.get_all(COOKIE).iter().map(http::HeaderValue::as_bytes)) {
-        CookieRead::One(id) => id,
-        CookieRead::None => return Ok(Who::Nobody),
-        CookieRead::Bad => return Err(Refusal::BadCookie),
+/// On a platform's own origin a child session counts that opens this platform, anywhere else a session that is no child.
+async fn who(
+    headers: &HeaderMap,
+    route: &Route,
+    child_of: Option<&PlatformId>,
+    sessions: &Sessions,
+    now: Timestamp,
+) -> Result<Who, Refusal> {
+    let Some(id) = session_id(headers)? else { return Ok(Who::Nobody) };
+    let found = match child_of {
+        // In a box: it holds two look-ups, and most requests go without.
+        Some(platform) => Box::pin(sessions.look_up_child(&id, platform, route.assurance, now)).await,
+        None => sessions.look_up(&id, route.assurance, now).await,
     };
-    Ok(match sessions.look_up(&id, route.assurance, now).await {
+    Ok(match found {
+        Lookup::Found(live) if live.session.platform.is_some() != child_of.is_some() => Who::Nobody,
         Lookup::Found(live) => Who::Somebody(live),
         Lookup::Absent => Who::Nobody,
         Lookup::Unknown => Who::Unknown,
     })
 }
 
+/// What the session cookie says; `Err` for two of them or a broken one.
+pub(crate) fn session_id(headers: &HeaderMap) -> Result<Option<SessionId>, Refusal> {
+    match cookie::read(headers.get_all(COOKIE).iter().map(http::HeaderValue::as_bytes)) {
+        CookieRead::One(id) => Ok(Some(id)),
+        CookieRead::None => Ok(None),
+        CookieRead::Bad => Err(Refusal::BadCookie),
+    }
+}
+
 fn enough(route: &Route, live: &Live, now: Timestamp) -> Result<(), Refusal> {
     let session = &live.session;
-    if session.platform.is_some() {
-        return Err(Refusal::SignInNeeded); // a child session opens its platform's own origin only
-    }
     if session.assurance < route.assurance {
         return Err(Refusal::AssuranceTooLow(route.assurance));
     }
@@ -85,7 +102,8 @@ pub(crate) fn introduce(visit: &mut Visit, assertions: &Assertions, now: Timesta
     let session = &live.session;
     let named = visit.platform.attributes.iter().any(|attribute| &**attribute == "name");
     let request = AssertionRequest {
-        session_key: live.key.bytes(),
+        // A child is the same session to a platform, whichever ticket made it.
+        session_key: session.parent.as_ref().unwrap_or(&live.key).bytes(),
         platform: &visit.platform.id,
         subject: &session.subject,
         kind: session.kind,
@@ -113,6 +131,12 @@ pub(crate) fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
         Some(mode) => mode == "navigate",
         None => wants_page(headers),
     }
+}
+
+/// Whether a page of its own is asked for, not one in a frame: only such a visit may be sent through sign-in on another origin,
+/// and only such a visit brings its cookies when it comes from there.
+pub(crate) fn is_top_level(method: &Method, headers: &HeaderMap) -> bool {
+    is_navigation(method, headers) && headers.get("sec-fetch-dest").is_none_or(|dest| dest == "document")
 }
 
 /// Whether an answer should be a page for people rather than a problem document for programs.

@@ -43,6 +43,14 @@ pub(crate) enum Refusal {
     Suspended(Option<String>),
     /// The platform's filing ran out.
     Expired,
+    /// The platform has an origin of its own: the right address.
+    OtherOrigin(String),
+    /// Something else than a browser on its way to a page, or no platform of ours, asks for a hand-over.
+    HandoverRefused,
+    /// One session asks for too many tickets.
+    HandoversTooMany,
+    /// A ticket that is unknown, used, too old, or another browser's: the page it was for.
+    TicketRefused(String),
     /// Nobody is signed in.
     SignInNeeded,
     /// Signed in too long ago for this route.
@@ -96,6 +104,10 @@ impl Refusal {
             Self::Maintenance(..) => (503, "maintenance"),
             Self::Suspended(_) => (503, "suspended"),
             Self::Expired => (503, "expired"),
+            Self::OtherOrigin(_) => (421, "other-origin"),
+            Self::HandoverRefused => (400, "handover-refused"),
+            Self::HandoversTooMany => (429, "handovers-too-many"),
+            Self::TicketRefused(_) => (403, "ticket-refused"),
             Self::SignInNeeded => (401, "sign-in-needed"),
             Self::SignInAgain(_) => (401, "sign-in-again"),
             Self::AssuranceTooLow(_) => (403, "assurance-too-low"),
@@ -118,6 +130,7 @@ impl Refusal {
         match self {
             Self::Maintenance(_, seconds) => Some(*seconds),
             Self::SessionStoreAway | Self::Overloaded | Self::PlatformBusy => Some(5), // a blip is over by then
+            Self::HandoversTooMany => Some(60),                                        // the window of its counter
             Self::NoInstance => Some(10), // the breaker tries again by then
             Self::Suspended(_) | Self::Expired => Some(3600), // somebody has to decide first
             _ => None,

@@ -8,6 +8,7 @@ use pingora::http::RequestHeader;
 use super::admit::host_of;
 use super::bulkhead::Place;
 use super::context::Visit;
+use super::origins::{Asked, Belongs, Ground, ground};
 use super::refusal::Refusal;
 use super::standing::{Standing, Standings};
 use crate::domain::{Level, Zone};
@@ -22,6 +23,8 @@ pub(crate) enum Resolved {
     Gateway(Visit),
     /// `/s/{item}/…`: the address with the person's division put in.
     Redirect(String),
+    /// A platform is to be asked, at this address.
+    Elsewhere(Visit, String),
 }
 
 /// Finds the nearest platform that may answer now, climbing on where the route allows it and the method is safe.
@@ -31,12 +34,19 @@ pub(crate) fn resolve(
     zone: Zone,
     standings: &Standings,
     metrics: &Metrics,
+    asked: Option<&Asked<'_>>,
     region: impl FnOnce() -> Option<String>,
 ) -> Result<Resolved, Refusal> {
     let path = header.uri.path();
-    let first = match table.find(host_of(header), path) {
+    let host = asked.map_or_else(|| host_of(header), Asked::host);
+    if let Some(own) = asked.and_then(|asked| asked.own)
+        && table.platform(own).is_none()
+    {
+        return Err(Refusal::UnknownHost);
+    }
+    let first = match table.find(host, path) {
         Answer::Route(found) => found,
-        Answer::NeedsDivision { .. } => return Ok(Resolved::Redirect(redirect(header, region()))),
+        Answer::NeedsDivision { .. } => return Ok(Resolved::Redirect(redirect(header, asked, region))),
         Answer::NoRoute(reason) => return Err(no_route(&reason)),
     };
     let safe = matches!(header.method, Method::GET | Method::HEAD | Method::OPTIONS);
@@ -45,7 +55,13 @@ pub(crate) fn resolve(
     while let Some(found) = candidate {
         let standing = standings.of(found.platform);
         match fit(&found, zone, &standing, &header.method) {
-            Ok(()) => return Ok(resolved(table, &found, standing, metrics)),
+            Ok(()) => {
+                let place = match asked {
+                    Some(asked) => asked.place(&found, target(header))?,
+                    None => Belongs::Here(ground(found.route)),
+                };
+                return Ok(resolved(table, &found, standing, metrics, place));
+            }
             Err(refusal) if safe && falls_back(found.route, &refusal) => {
                 candidate = table.above(&found);
                 refused.get_or_insert(refusal);
@@ -56,9 +72,21 @@ pub(crate) fn resolve(
     Err(refused.unwrap_or(Refusal::NoInstance))
 }
 
-fn resolved(table: &Arc<RouteTable>, found: &Match<'_>, standing: Arc<Standing>, metrics: &Metrics) -> Resolved {
+fn resolved(
+    table: &Arc<RouteTable>,
+    found: &Match<'_>,
+    standing: Arc<Standing>,
+    metrics: &Metrics,
+    place: Belongs,
+) -> Resolved {
     let gateway = found.route.action == Action::Gateway;
-    count_climb(table, found, metrics);
+    let (ground, address) = match place {
+        Belongs::Here(ground) => (ground, None),
+        Belongs::Elsewhere(address) => (Ground::Shared, Some(address)),
+    };
+    if address.is_none() {
+        count_climb(table, found, metrics);
+    }
     let visit = Visit {
         platform: found.platform.clone(),
         route_index: found.route_index,
@@ -66,10 +94,15 @@ fn resolved(table: &Arc<RouteTable>, found: &Match<'_>, standing: Arc<Standing>,
         standing: Place::at(standing),
         session: None,
         assertion: None,
+        ground,
         upgrade: false,
         bodiless: false,
     };
-    if gateway { Resolved::Gateway(visit) } else { Resolved::Forward(visit) }
+    match address {
+        Some(address) => Resolved::Elsewhere(visit, address),
+        None if gateway => Resolved::Gateway(visit),
+        None => Resolved::Forward(visit),
+    }
 }
 
 /// A division that files its own items is answered by itself, so the usual case looks nothing up.
@@ -122,10 +155,19 @@ fn no_route(reason: &NoRoute) -> Refusal {
     }
 }
 
-/// `/s/{item}/rest?query` → `/s/{region}/{item}/rest?query`, or the region picker, which comes back here.
-fn redirect(header: &RequestHeader, region: Option<String>) -> String {
-    let target = header.uri.path_and_query().map_or("/", |target| target.as_str());
-    match (region, target.strip_prefix("/s/")) {
+/// Path and query.
+pub(crate) fn target(header: &RequestHeader) -> &str {
+    header.uri.path_and_query().map_or("/", |target| target.as_str())
+}
+
+/// `/s/{item}/rest?query` → `/s/{region}/{item}/rest?query`, or the region picker, which comes back here. The region is known
+/// on the portal's origin only.
+fn redirect(header: &RequestHeader, asked: Option<&Asked<'_>>, region: impl FnOnce() -> Option<String>) -> String {
+    let target = target(header);
+    if let Some(asked) = asked.filter(|asked| asked.own.is_some()) {
+        return asked.origins.at_portal(target);
+    }
+    match (region(), target.strip_prefix("/s/")) {
         (Some(region), Some(rest)) => format!("/s/{region}/{rest}"),
         _ => format!("/region?return_to={}", super::return_to(target)),
     }

@@ -105,7 +105,7 @@ impl Call {
     pub(super) fn failure(&self, status: StatusCode, code: &'static str, way_on: WayOn) -> Response<Body> {
         let (language, request_id) = (self.visitor.language, self.visitor.request_id.as_str());
         let retry = if let WayOn::Retry(seconds) = way_on { Some(seconds) } else { None };
-        let failure = Failure { status: status.as_u16(), code, language, request_id, way_on, notice: None };
+        let failure = Failure { status: status.as_u16(), code, language, request_id, way_on, notice: None, portal: "" };
         let mut response = frame::answer(status, language, failure_page(&failure));
         response.headers_mut().insert(ERROR, HeaderValue::from_static(code));
         if let Some(seconds) = retry {

@@ -7,7 +7,7 @@ use jiff::civil::Date;
 
 use super::words::{Address, Attribute, FilingState, Host, Line};
 use super::{health, route, trust};
-use crate::domain::{DivisionCode, PlatformId, Uscc, Zone};
+use crate::domain::{DivisionCode, PlatformDomain, PlatformId, Uscc, Zone};
 use crate::routing::{
     Action, Division, DivisionKind, Divisions, Items, Platform, PlatformState, Route, Trust, Upstream,
 };
@@ -24,6 +24,8 @@ pub struct Known<'a> {
     pub portal_hosts: &'a [String],
     /// Where each platform has a folder of its name with certificates and keys.
     pub tls_directory: &'a Path,
+    /// The domain under which platforms have origins of their own, if there is one.
+    pub platform_domain: Option<&'a PlatformDomain>,
 }
 
 /// A platform's request to be served (备案), DESIGN section 5.

@@ -13,7 +13,7 @@ use jiff::civil::Date;
 use super::error::RegistryError;
 use super::filing::{Filing, Known};
 use super::own::own_platform;
-use crate::domain::{PlatformId, Timestamp};
+use crate::domain::{PlatformDomain, PlatformId, Timestamp};
 use crate::routing::{Compiled, Divisions, Items, Platform, RouteTable, RoutingError};
 use crate::written::{Document, Fields, Mistake, Mistakes, Severity};
 
@@ -51,9 +51,20 @@ struct Entry {
 /// Where two filings want one place, the one approved earlier has it. `portal_hosts`: lower case, without port.
 /// `Err`: the data files or the folder of filings cannot be read. A bad filing is no `Err`: it is left out and named.
 pub fn load(directory: &Path, portal_hosts: &[String], now: Timestamp) -> Result<Loaded, RegistryError> {
+    load_under(directory, portal_hosts, None, now)
+}
+
+/// The same where platforms may have origins of their own, below `platform_domain`.
+pub fn load_under(
+    directory: &Path,
+    portal_hosts: &[String],
+    platform_domain: Option<&PlatformDomain>,
+    now: Timestamp,
+) -> Result<Loaded, RegistryError> {
     let (divisions, items) = data(directory)?;
     let tls_directory = directory.join("tls");
-    let known = Known { divisions: &divisions, items: &items, portal_hosts, tls_directory: &tls_directory };
+    let known =
+        Known { divisions: &divisions, items: &items, portal_hosts, tls_directory: &tls_directory, platform_domain };
     let paths = filing_paths(&directory.join("platforms"))?;
     let (mut entries, mut mistakes, mut seen) = (Vec::new(), Vec::new(), HashMap::new());
     let mut filings_rejected = 0;
@@ -94,7 +105,7 @@ pub(super) fn data(directory: &Path) -> Result<(Arc<Divisions>, Arc<Items>), Reg
     Ok((Arc::new(divisions), Arc::new(items)))
 }
 
-fn filing_paths(folder: &Path) -> Result<Vec<PathBuf>, RegistryError> {
+pub(super) fn filing_paths(folder: &Path) -> Result<Vec<PathBuf>, RegistryError> {
     let unreadable = |cause| RegistryError::Unreadable { path: folder.to_owned(), cause };
     let entries = fs::read_dir(folder).map_err(unreadable)?;
     let paths: io::Result<Vec<PathBuf>> = entries.map(|entry| entry.map(|entry| entry.path())).collect();
@@ -128,7 +139,7 @@ fn read(
     filing
 }
 
-fn document(path: &Path) -> Result<Document, Box<Mistake>> {
+pub(super) fn document(path: &Path) -> Result<Document, Box<Mistake>> {
     let file = path.display().to_string();
     let mut text = String::new();
     let read = File::open(path).and_then(|file| file.take(FILING_BYTES_MAX + 1).read_to_string(&mut text));

@@ -17,10 +17,12 @@ pub mod sample;
 #[cfg(test)]
 mod tests;
 mod trust;
+mod trusted;
 mod words;
 
 pub use error::RegistryError;
 pub use filing::{Filing, Known};
-pub use load::{Loaded, load};
+pub use load::{Loaded, load, load_under};
 pub use own::own_platform;
+pub use trusted::trusted;
 pub use words::FilingState;

@@ -8,7 +8,7 @@ const FORM: &[&str] = &["GET", "POST"];
 const SEND: &[&str] = &["POST"];
 
 /// Path, how it is compared, whom it lets in, what it takes.
-const PAGES: [(&str, PathKind, Access, &[&str]); 8] = [
+const PAGES: [(&str, PathKind, Access, &[&str]); 9] = [
     ("/", PathKind::Exact, Access::Optional, READ),
     ("/search", PathKind::Exact, Access::Optional, READ),
     ("/region", PathKind::Exact, Access::Optional, FORM),
@@ -17,6 +17,7 @@ const PAGES: [(&str, PathKind, Access, &[&str]); 8] = [
     ("/account", PathKind::Exact, Access::Required, READ),
     ("/account/sessions/end", PathKind::Exact, Access::Required, SEND),
     ("/.well-known/jwks.json", PathKind::Exact, Access::Open, READ),
+    ("/handover", PathKind::Exact, Access::Open, READ), // it looks for the session itself
 ];
 
 const BODY_BYTES_MAX: u64 = 64 << 10; // the longest form is sign-in: login, password, token, way back
@@ -53,5 +54,5 @@ pub fn own_platform() -> Option<Platform> {
 pub(super) fn is_reserved(path: &str) -> bool {
     let first = |path: &str| path.split('/').nth(1).unwrap_or_default().to_owned();
     let own = first(path);
-    own == "s" || PAGES.iter().any(|(page, ..)| first(page) == own)
+    own == "s" || own == ".yimen" || PAGES.iter().any(|(page, ..)| first(page) == own)
 }

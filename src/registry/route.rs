@@ -122,7 +122,13 @@ fn path(fields: &Fields<'_>, asked: &Asked<'_>) -> Option<Matches> {
         fields.mistake(&fields.spot("path"), "a path that the gateway does not use itself", Some(hint));
         return None;
     }
-    if host.is_none() && !asked.trusted {
+    if let Some(domain) = asked.known.platform_domain
+        && host.as_ref().is_some_and(|host| domain.reaches(host))
+    {
+        let hint = format!("below {domain} each platform has the host of its own id, and no other");
+        fields.mistake(&fields.spot("host"), "a host outside the platforms' domain", Some(hint));
+    }
+    if host.is_none() && !asked.trusted && asked.known.platform_domain.is_none() {
         let hint = "give it a `host`, or mark the platform `trusted = true` after a review of its pages".to_owned();
         let expected = "a platform that is trusted, as its scripts share the portal's origin";
         fields.warning(&fields.spot("path"), expected, Some(hint));

@@ -53,7 +53,13 @@ fn read(text: &str) -> (Option<Filing>, Vec<String>) {
     let portal_hosts = portal();
     let tls_directory = routes().join("tls");
     let portal_hosts = &portal_hosts;
-    let known = Known { divisions: &divisions, items: &items, portal_hosts, tls_directory: &tls_directory };
+    let known = Known {
+        divisions: &divisions,
+        items: &items,
+        portal_hosts,
+        tls_directory: &tls_directory,
+        platform_domain: None,
+    };
     let document = Document::parse("f.toml", text.to_owned()).unwrap();
     let mistakes = Mistakes::default();
     let filing = Filing::read(&document, &mistakes, &known);

@@ -39,7 +39,7 @@ use self::reload::{Filings, Reload};
 use self::shutdown::Drain;
 use crate::config::{CertificateError, Config};
 use crate::domain::Timestamp;
-use crate::gateway::{ConnectionLimits, Front, Gateway, GatewayParts, Redirect};
+use crate::gateway::{ConnectionLimits, Front, Gateway, GatewayParts, Origins, Redirect};
 use crate::identity::{Accounts, Assertions, IdentityError, Keys};
 use crate::management::{ManagementError, ManagementParts};
 use crate::metrics::Metrics;
@@ -145,7 +145,9 @@ impl Server {
             .enable_all()
             .build()
             .map_err(|cause| StartError::system("the stores' runtime", cause))?;
-        let loaded = registry::load(&config.routes_directory, &config.public.hosts, now)?;
+        let public = &config.public;
+        let domain = public.platform_domain.as_ref();
+        let loaded = registry::load_under(&config.routes_directory, &public.hosts, domain, now)?;
         report(&loaded, &metrics);
         metrics.table_revision.set(1);
         let rooms = stores.block_on(Rooms::build(&config, &loaded, metrics.clone()))?;
@@ -186,8 +188,13 @@ impl Server {
             ready: Mutex::default(),
             failed: Arc::default(),
         };
-        let filings =
-            Filings { directory: config.routes_directory, hosts: config.public.hosts, routes: rooms.routes, metrics };
+        let filings = Filings {
+            directory: config.routes_directory,
+            hosts: config.public.hosts,
+            platform_domain: config.public.platform_domain,
+            routes: rooms.routes,
+            metrics,
+        };
         let reload = Reload { certificates: resolver, filings: Arc::new(filings) };
         let (metrics_listen, left) = background;
         let background =
@@ -261,6 +268,7 @@ impl Rooms {
             trusted_proxies: config.public.trusted_proxies.clone(),
             log: config.log.clone(),
             https: config.public.origin.starts_with("https:"),
+            origins: Origins::of(&config.public),
         }
     }
 }

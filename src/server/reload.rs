@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::certificate::Resolver;
 use super::{report, service_manager};
-use crate::domain::Timestamp;
+use crate::domain::{PlatformDomain, Timestamp};
 use crate::metrics::Metrics;
 use crate::registry::{self, Loaded, RegistryError};
 use crate::routing::{LiveTable, RouteTable};
@@ -28,6 +28,7 @@ pub(crate) struct Reload {
 pub(crate) struct Filings {
     pub(crate) directory: PathBuf,
     pub(crate) hosts: Vec<String>,
+    pub(crate) platform_domain: Option<PlatformDomain>,
     pub(crate) routes: Arc<LiveTable>,
     pub(crate) metrics: Arc<Metrics>,
 }
@@ -101,7 +102,7 @@ impl Filings {
     }
 
     fn publish(&self, now: Timestamp) -> Result<(u64, usize), ReloadError> {
-        let loaded = registry::load(&self.directory, &self.hosts, now)?;
+        let loaded = registry::load_under(&self.directory, &self.hosts, self.platform_domain.as_ref(), now)?;
         let (found, known) = (size(&loaded.table), size(&self.routes.snapshot()));
         if is_shrunken(found.0, known.0) || is_shrunken(found.1, known.1) {
             let ((found, found_routes), (known, known_routes)) = (found, known);

@@ -60,7 +60,9 @@ pub fn strip(header: &[u8]) -> Cow<'_, [u8]> {
 
 /// Whether a `Set-Cookie` value would set a cookie of the gateway, which no platform may.
 pub fn sets_ours(set_cookie: &[u8]) -> bool {
-    is_ours(set_cookie.trim_ascii())
+    let cookie = set_cookie.trim_ascii();
+    // A cookie without a name is sent back as its value alone (draft-ietf-httpbis-rfc6265bis section 5.8.3).
+    is_ours(cookie.strip_prefix(b"=").unwrap_or(cookie).trim_ascii())
 }
 
 fn pieces(header: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -136,7 +138,13 @@ mod tests {
 
     #[test]
     fn a_platform_that_sets_our_cookie_is_found_out() {
-        for ours in ["__Host-yimen=x", " __HOST-yimen-a = 1; Path=/", "__Host-yimen; Secure"] {
+        for ours in [
+            "__Host-yimen=x",
+            " __HOST-yimen-a = 1; Path=/",
+            "__Host-yimen; Secure",
+            "=__Host-yimen=x",
+            " = __Host-yimen",
+        ] {
             assert!(sets_ours(ours.as_bytes()), "{ours}");
         }
         assert!(!sets_ours(b"a=__Host-yimen; Path=/"));

@@ -18,6 +18,7 @@ mod keeping;
 mod record;
 mod seal;
 mod sessions;
+mod ticket;
 
 pub use crate::store::SessionKey;
 pub use cookie::CookieRead;
@@ -26,3 +27,4 @@ pub use id::SessionId;
 pub use record::{Live, Session};
 pub use seal::SealKey;
 pub use sessions::{Lookup, SessionSummary, Sessions};
+pub use ticket::{BrowserMark, Nonce, Redeemed, Ticket};

@@ -13,6 +13,8 @@ use aws_lc_rs::hmac;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{Session, SessionError};
@@ -78,7 +80,17 @@ impl SealKey {
 
     /// The record as the store may have it. `None` when the system has no randomness.
     pub(super) fn seal(&self, key: &SessionKey, session: &Session) -> Option<Vec<u8>> {
-        let mut text = serde_json::to_vec(session).ok()?;
+        self.seal_of(key, session)
+    }
+
+    /// The session of a record sealed for `key` with this key; `None` for anything else.
+    pub(super) fn open(&self, key: &SessionKey, record: &[u8]) -> Option<Session> {
+        self.open_of(key, record)
+    }
+
+    /// The same for anything that is kept under the SHA-256 of a secret. Keys of two kinds are never the same bytes.
+    pub(super) fn seal_of(&self, key: &SessionKey, what: &impl Serialize) -> Option<Vec<u8>> {
+        let mut text = serde_json::to_vec(what).ok()?;
         let nonce = self.sealing.seal_in_place_append_tag(Aad::from(key.bytes()), &mut text).ok()?;
         let mut record = Vec::with_capacity(1 + KEY_ID + NONCE_LEN + text.len());
         record.push(VERSION);
@@ -88,8 +100,8 @@ impl SealKey {
         Some(record)
     }
 
-    /// The session of a record sealed for `key` with this key; `None` for anything else.
-    pub(super) fn open(&self, key: &SessionKey, record: &[u8]) -> Option<Session> {
+    /// The opposite of `seal_of`.
+    pub(super) fn open_of<T: DeserializeOwned>(&self, key: &SessionKey, record: &[u8]) -> Option<T> {
         let (&version, rest) = record.split_first()?;
         let (id, rest) = rest.split_at_checked(KEY_ID)?;
         let (nonce, sealed) = rest.split_at_checked(NONCE_LEN)?;

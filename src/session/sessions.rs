@@ -46,7 +46,7 @@ pub struct SessionSummary {
 pub struct Sessions {
     config: SessionConfig,
     pub(super) store: ShortLived,
-    seal: SealKey,
+    pub(super) seal: SealKey,
     pub(super) cached: Cached,
     flights: Flights,
     pub(super) clock: Clock,
@@ -126,7 +126,11 @@ impl Sessions {
     /// The session behind `id`, its idle time restarted. `needed` is what the route asks for: from L3 up a session is not
     /// used any longer than `cache_life` when the store is away. Waits no longer than `store_deadline`.
     pub async fn look_up(&self, id: &SessionId, needed: Assurance, now: Timestamp) -> Lookup {
-        let (key, now) = (id.key(), self.clock.at(now));
+        self.look_up_key(id.key(), needed, now).await
+    }
+
+    pub(super) async fn look_up_key(&self, key: SessionKey, needed: Assurance, now: Timestamp) -> Lookup {
+        let now = self.clock.at(now);
         let known = self.cached.get(&key);
         if let Some(entry) = known.as_ref().filter(|entry| self.usable(entry, now)) {
             return Lookup::Found(self.found(entry, now, &self.results.hit_local));

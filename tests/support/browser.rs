@@ -134,6 +134,11 @@ impl Browser {
         }
     }
 
+    /// Runs a script in the page. Its last argument is the function that takes its answer.
+    pub async fn run(&self, script: &str, arguments: Vec<serde_json::Value>) -> serde_json::Value {
+        self.client.execute_async(script, arguments).await.unwrap()
+    }
+
     /// Ends the browser; its driver ends when dropped.
     pub async fn close(self) {
         self.client.clone().close().await.unwrap();

@@ -16,6 +16,7 @@ pub struct Filing {
     upstreams: Vec<SocketAddr>,
     upstream: String,
     routes: String,
+    trusted: bool,
 }
 
 impl Filing {
@@ -28,7 +29,14 @@ impl Filing {
             upstreams: Vec::new(),
             upstream: String::new(),
             routes: String::new(),
+            trusted: true,
         }
+    }
+
+    /// The same without trust: where platforms have origins of their own, it answers at its own.
+    pub fn untrusted(mut self) -> Self {
+        self.trusted = false;
+        self
     }
 
     /// The same in another state, with a notice for people.
@@ -74,12 +82,12 @@ impl Filing {
 
     /// Writes it where the gateway reads it.
     pub fn write(&self, folder: &Path) {
-        let Self { id, division, platform, upstreams, upstream, routes } = self;
+        let Self { id, division, platform, upstreams, upstream, routes, trusted } = self;
         let mut text = format!(
             "[platform]\nid = \"{id}\"\nname = \"测试平台 {id}\"\nname_en = \"Test platform {id}\"\nowner = \"{OWNER}\"\n\
              division = \"{division}\"\nfunction = \"answers tests\"\nscope = \"tests\"\napproving_body = \"nobody: a test\"\n\
              approved_on = \"2026-01-01\"\nfunding = \"none\"\nfiling_number = \"TEST-{id}\"\nvalid_until = \"2099-12-31\"\n\
-             contact = \"test@example.gov\"\ntrusted = true\n{platform}"
+             contact = \"test@example.gov\"\ntrusted = {trusted}\n{platform}"
         );
         for address in upstreams {
             writeln!(text, "\n[[upstream]]\naddress = \"{address}\"\n{upstream}").unwrap();

@@ -151,6 +151,21 @@ impl Gateway {
         }
     }
 
+    /// The same gateway, ended and started again with what its configuration says now.
+    pub async fn restarted(mut self) -> Self {
+        let mut command = yimen();
+        command.arg("serve").arg("--config").arg(&self.config);
+        self.process.signal("TERM");
+        let ended = std::time::Instant::now() + READY_DEADLINE;
+        while self.process.ended().is_none() {
+            assert!(std::time::Instant::now() < ended, "the gateway did not end within {READY_DEADLINE:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.process = Running::start("gateway", command, self.folder.path());
+        self.wait_ready().await;
+        self
+    }
+
     /// The metrics page.
     pub async fn metrics_page(&self) -> String {
         let client = client().build().unwrap();

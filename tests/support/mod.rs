@@ -16,6 +16,7 @@ pub mod raw;
 pub mod redis;
 pub mod strict;
 pub mod tls;
+pub mod traveller;
 pub mod window;
 
 use std::future::Future;

@@ -20,6 +20,8 @@ pub enum WayOn {
     Retry(u32),
     /// Choose another region and come back to this path.
     Region(String),
+    /// Go to this address, which we made.
+    Address(String),
 }
 
 /// Something that did not work.
@@ -37,6 +39,8 @@ pub struct Failure<'a> {
     pub way_on: WayOn,
     /// What the platform's filing says about it, in place of our sentence.
     pub notice: Option<&'a str>,
+    /// Origin of the portal, for a page on another one; empty on its own.
+    pub portal: &'a str,
 }
 
 /// A few words for a code. A code that is not in the list has those of `internal`.
@@ -64,9 +68,10 @@ struct Page<'a> {
 pub fn failure_page(failure: &Failure<'_>) -> String {
     let back = match &failure.way_on {
         WayOn::SignIn(path) | WayOn::Region(path) => ReturnTo::parse(path),
-        WayOn::Home | WayOn::Retry(_) => ReturnTo::home(),
+        WayOn::Home | WayOn::Retry(_) | WayOn::Address(_) => ReturnTo::home(),
     };
-    let frame = Frame::bare(title(failure.code, failure.language), failure.language);
+    let portal = failure.portal.to_owned();
+    let frame = Frame { portal, ..Frame::bare(title(failure.code, failure.language), failure.language) };
     let sentence = failure.notice.unwrap_or_else(|| sentence(failure.code, failure.language));
     rendered(&Page { frame, failure, sentence, back })
 }
@@ -76,7 +81,7 @@ mod tests {
     use super::*;
 
     fn page(code: &str, language: Language, way_on: WayOn, notice: Option<&str>) -> String {
-        failure_page(&Failure { status: 503, code, language, request_id: "r-1", way_on, notice })
+        failure_page(&Failure { status: 503, code, language, request_id: "r-1", way_on, notice, portal: "" })
     }
 
     #[test]
@@ -100,6 +105,23 @@ mod tests {
         assert!(to(WayOn::Region("/s/330106/x".into())).contains("/region?return_to=/s/330106/x\""));
         assert!(to(WayOn::Retry(30)).contains("30 seconds"));
         assert!(!to(WayOn::SignIn("//evil.example".into())).contains("evil"));
+    }
+
+    #[test]
+    fn on_another_origin_every_link_leads_to_the_portal() {
+        let (way_on, portal) = (WayOn::SignIn("/s/330106/x".into()), "https://one.example");
+        let failure = Failure {
+            status: 401,
+            code: "sign-in-needed",
+            language: Language::English,
+            request_id: "r-1",
+            way_on,
+            notice: None,
+            portal,
+        };
+        let page = failure_page(&failure);
+        assert!(page.contains("href=\"https://one.example/sign-in?return_to=/s/330106/x\""), "{page}");
+        assert!(!page.contains("href=\"/"), "a link to the platform's own paths: {page}");
     }
 
     #[test]

@@ -21,7 +21,7 @@ const INTERNAL: Text = Text {
     sentence_en: "Your request was not completed, and the fault is ours. Try again in a moment; if it happens again, tell the help desk the number below.",
 };
 
-const TEXTS: [Text; 36] = [
+const TEXTS: [Text; 40] = [
     Text {
         code: "bad-host",
         title_zh: "网址不正确",
@@ -231,6 +231,34 @@ const TEXTS: [Text; 36] = [
         sentence_zh: "为保护您的信息，系统没有把请求发给无法证明身份的平台，您的登录不受影响。请稍后重试；仍不成功时，请联系客服并提供下方编号。",
         title_en: "The service could not prove who it is",
         sentence_en: "To protect you, nothing was sent to a platform that cannot prove who it is. You stay signed in; try again shortly, and if it happens again, tell the help desk the number below.",
+    },
+    Text {
+        code: "other-origin",
+        title_zh: "此服务有自己的网址",
+        sentence_zh: "您访问的服务由办理平台的专用网址提供。请点击下方按钮前往。",
+        title_en: "This service has an address of its own",
+        sentence_en: "The platform in charge answers at an address of its own. Go on to it; programs find it as `address`.",
+    },
+    Text {
+        code: "handover-refused",
+        title_zh: "无法转到办理平台",
+        sentence_zh: "转到办理平台的链接不完整或已失效。请从首页重新进入要办的事项。",
+        title_en: "The way to the platform is not complete",
+        sentence_en: "The link to the platform is not complete or no longer right. Start again from the home page.",
+    },
+    Text {
+        code: "handovers-too-many",
+        title_zh: "转到办理平台过于频繁",
+        sentence_zh: "您在短时间内转到办理平台的次数过多。请等一分钟后再试，您的登录不受影响。",
+        title_en: "Too many ways to platforms at once",
+        sentence_en: "You went to platforms too many times within a minute. Wait a minute and try again; you stay signed in.",
+    },
+    Text {
+        code: "ticket-refused",
+        title_zh: "登录状态没有带过来",
+        sentence_zh: "转到办理平台用的一次性凭证已使用、已过期，或不是在这个浏览器中取得的。请点击继续，系统会重新转接；请允许浏览器保存 Cookie。",
+        title_en: "Your sign-in did not come along",
+        sentence_en: "The one-time ticket to this platform was used, is too old, or belongs to another browser. Continue to get another; cookies must be allowed.",
     },
     Text {
         code: "platform-timeout",

@@ -53,6 +53,8 @@ pub(super) struct Frame {
     pub(super) here: ReturnTo,
     /// Where to come back to from sign-in and region.
     pub(super) back: ReturnTo,
+    /// Origin of the portal, for a page on another one; empty on its own.
+    pub(super) portal: String,
 }
 
 impl Frame {
@@ -66,6 +68,7 @@ impl Frame {
             offers_region: false,
             here: ReturnTo::home(),
             back: ReturnTo::home(),
+            portal: String::new(),
         }
     }
 

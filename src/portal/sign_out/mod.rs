@@ -51,11 +51,15 @@ pub(super) async fn submit(
     proof: Result<Form<Proof>, FormRejection>,
 ) -> response::Response<Body> {
     let page = ReturnTo::parse("/sign-out");
+    if !call.from_here {
+        // Another site's form brings no cookie along; the answer to it must not take the cookie from the browser.
+        return call.failure(StatusCode::FORBIDDEN, "forged-form", WayOn::Home);
+    }
     let Some(key) = call.session_key else {
         return answer::with_cookie(answer::see_other(&page), &cookie::clear());
     };
     let csrf = proof.map(|Form(proof)| proof.csrf).unwrap_or_default();
-    if !call.from_here || !call.rooms.forms.accepts_for(&csrf, &key) {
+    if !call.rooms.forms.accepts_for(&csrf, &key) {
         return call.failure(StatusCode::FORBIDDEN, "forged-form", WayOn::Home);
     }
     if let Err(error) = call.rooms.sessions.end(&key).await {
