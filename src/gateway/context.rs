@@ -44,6 +44,10 @@ pub(crate) struct Visit {
     pub(crate) session: Option<Arc<Live>>,
     pub(crate) assertion: Option<HeaderValue>,
     pub(crate) upgrade: bool,
+    /// It asks for a division in which the platform tries a new version.
+    pub(crate) canary_division: bool,
+    /// It goes to the new version.
+    pub(crate) canary: bool,
     /// Nothing follows the head.
     pub(crate) bodiless: bool,
 }

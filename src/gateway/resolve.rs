@@ -7,6 +7,7 @@ use pingora::http::RequestHeader;
 
 use super::admit::host_of;
 use super::bulkhead::Place;
+use super::canary;
 use super::context::Visit;
 use super::refusal::Refusal;
 use super::standing::{Standing, Standings};
@@ -59,6 +60,7 @@ pub(crate) fn resolve(
 fn resolved(table: &Arc<RouteTable>, found: &Match<'_>, standing: Arc<Standing>, metrics: &Metrics) -> Resolved {
     let gateway = found.route.action == Action::Gateway;
     count_climb(table, found, metrics);
+    let canary = found.platform.canary.as_ref();
     let visit = Visit {
         platform: found.platform.clone(),
         route_index: found.route_index,
@@ -67,6 +69,8 @@ fn resolved(table: &Arc<RouteTable>, found: &Match<'_>, standing: Arc<Standing>,
         session: None,
         assertion: None,
         upgrade: false,
+        canary_division: canary.is_some_and(|canary| canary::tried_in(canary, found.asked, table.divisions())),
+        canary: false,
         bodiless: false,
     };
     if gateway { Resolved::Gateway(visit) } else { Resolved::Forward(visit) }

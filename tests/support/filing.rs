@@ -14,6 +14,7 @@ pub struct Filing {
     division: String,
     platform: String,
     upstreams: Vec<SocketAddr>,
+    canaries: Vec<SocketAddr>,
     upstream: String,
     routes: String,
 }
@@ -26,6 +27,7 @@ impl Filing {
             division: division.to_owned(),
             platform: "state = \"approved\"\n".to_owned(),
             upstreams: Vec::new(),
+            canaries: Vec::new(),
             upstream: String::new(),
             routes: String::new(),
         }
@@ -46,6 +48,12 @@ impl Filing {
     /// One more instance.
     pub fn at(mut self, address: SocketAddr) -> Self {
         self.upstreams.push(address);
+        self
+    }
+
+    /// One more instance, on trial.
+    pub fn canary_at(mut self, address: SocketAddr) -> Self {
+        self.canaries.push(address);
         self
     }
 
@@ -74,7 +82,7 @@ impl Filing {
 
     /// Writes it where the gateway reads it.
     pub fn write(&self, folder: &Path) {
-        let Self { id, division, platform, upstreams, upstream, routes } = self;
+        let Self { id, division, platform, upstreams, canaries, upstream, routes } = self;
         let mut text = format!(
             "[platform]\nid = \"{id}\"\nname = \"测试平台 {id}\"\nname_en = \"Test platform {id}\"\nowner = \"{OWNER}\"\n\
              division = \"{division}\"\nfunction = \"answers tests\"\nscope = \"tests\"\napproving_body = \"nobody: a test\"\n\
@@ -83,6 +91,9 @@ impl Filing {
         );
         for address in upstreams {
             writeln!(text, "\n[[upstream]]\naddress = \"{address}\"\n{upstream}").unwrap();
+        }
+        for address in canaries {
+            writeln!(text, "\n[[upstream]]\naddress = \"{address}\"\ncanary = true\n{upstream}").unwrap();
         }
         std::fs::write(folder.join(format!("{id}.toml")), text + routes).unwrap();
     }
