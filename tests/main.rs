@@ -15,6 +15,7 @@ mod accounts_last;
 mod black_hole;
 mod browser;
 mod bulkhead;
+mod canary;
 mod certificates;
 mod demo;
 mod framing;

@@ -47,6 +47,10 @@ pub(crate) struct Visit {
     /// Whose origin it is answered on.
     pub(crate) ground: Ground,
     pub(crate) upgrade: bool,
+    /// It asks for a division in which the platform tries a new version.
+    pub(crate) canary_division: bool,
+    /// It goes to the new version.
+    pub(crate) canary: bool,
     /// Nothing follows the head.
     pub(crate) bodiless: bool,
 }

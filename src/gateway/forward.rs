@@ -34,7 +34,7 @@ pub(crate) async fn peer(ctx: &mut Context) -> Result<Box<HttpPeer>, Refusal> {
     let Some(visit) = &ctx.visit else { return Err(Refusal::Internal) };
     let deadlines = visit.route().map_or_else(Deadlines::default, |route| route.deadlines);
     let same = || ctx.tried.last().filter(|_| ctx.again).cloned();
-    let instance = visit.standing.pick(&ctx.tried, ctx.now).or_else(same).ok_or(Refusal::NoInstance)?;
+    let instance = visit.standing.pick(&ctx.tried, ctx.now, visit.canary).or_else(same).ok_or(Refusal::NoInstance)?;
     let address = instance.peer().await;
     let first = ctx.tried.is_empty();
     let (upgrade, bodiless) = (visit.upgrade, visit.bodiless);

@@ -13,6 +13,7 @@ mod answer;
 mod arrive;
 mod breaker;
 mod bulkhead;
+mod canary;
 mod checked;
 mod connection;
 mod context;
@@ -212,6 +213,9 @@ impl Gateway {
         }
         if !visit.bodiless {
             enter(downstream, Part::Body);
+        }
+        if let Some(canary) = visit.standing.canary() {
+            visit.canary = canary::chosen(canary, &visit, &downstream.req_header().headers, ctx.client);
         }
         visit.upgrade = forward::settle_upgrade(downstream.req_header_mut(), websocket);
         let mut step = admitted.and_then(|()| {

@@ -7,6 +7,7 @@ use pingora::http::RequestHeader;
 
 use super::admit::host_of;
 use super::bulkhead::Place;
+use super::canary;
 use super::context::Visit;
 use super::origins::{Asked, Belongs, Ground, ground};
 use super::refusal::Refusal;
@@ -87,6 +88,7 @@ fn resolved(
     if address.is_none() {
         count_climb(table, found, metrics);
     }
+    let canary = found.platform.canary.as_ref();
     let visit = Visit {
         platform: found.platform.clone(),
         route_index: found.route_index,
@@ -96,6 +98,8 @@ fn resolved(
         assertion: None,
         ground,
         upgrade: false,
+        canary_division: canary.is_some_and(|canary| canary::tried_in(canary, found.asked, table.divisions())),
+        canary: false,
         bodiless: false,
     };
     match address {

@@ -21,7 +21,7 @@ use super::retry::Budget;
 use super::tls_peer::TlsPeer;
 use crate::domain::{PlatformId, Timestamp};
 use crate::metrics::Metrics;
-use crate::routing::{Platform, Upstream};
+use crate::routing::{Canary, Platform, Upstream};
 
 /// Platforms with metric series of their own; the rest share `_overflow` (Prometheus servers suffer from more).
 const PLATFORM_SERIES_MAX: usize = 2000;
@@ -49,6 +49,8 @@ pub(crate) struct Standing {
     instances: Vec<Arc<Instance>>,
     /// Indexes of `instances`, each as often as its weight.
     turns: Vec<usize>,
+    /// The same for those on trial.
+    canary_turns: Vec<usize>,
     next: AtomicUsize,
     pub(crate) served_by: HeaderValue,
     /// Requests that may be under way at a time.
@@ -115,10 +117,11 @@ impl Standings {
 impl Standing {
     fn new(platform: &Arc<Platform>, before: &[Arc<Instance>], counters: Arc<Counters>, inflight_max: u32) -> Self {
         let mut instances = Vec::new();
-        let mut turns = Vec::new();
+        let (mut turns, mut canary_turns) = (Vec::new(), Vec::new());
         for upstream in &platform.upstreams {
             let kept = before.iter().find(|instance| instance.upstream == *upstream);
             let weight = usize::from(upstream.weight).clamp(1, 100);
+            let turns = if upstream.canary { &mut canary_turns } else { &mut turns };
             turns.extend(std::iter::repeat_n(instances.len(), weight));
             instances.push(kept.cloned().unwrap_or_else(|| Arc::new(Instance::new(upstream, &platform.id))));
         }
@@ -130,6 +133,7 @@ impl Standing {
             platform: platform.clone(),
             instances,
             turns,
+            canary_turns,
             next: AtomicUsize::new(0),
             served_by: served_by.unwrap_or(HeaderValue::from_static("-")), // ids are DNS labels
             inflight_max: platform.inflight_max.unwrap_or(inflight_max).into(),
@@ -137,16 +141,21 @@ impl Standing {
         }
     }
 
-    /// The next instance in turn that its breaker admits and that was not tried for this request.
-    pub(crate) fn pick(&self, tried: &[Arc<Instance>], now: Timestamp) -> Option<Arc<Instance>> {
+    /// The next instance in turn that its breaker admits and that was not tried for this request. With `canary` one of those on
+    /// trial, or another if none of them is fit.
+    pub(crate) fn pick(&self, tried: &[Arc<Instance>], now: Timestamp, canary: bool) -> Option<Arc<Instance>> {
         if let [only] = self.instances.as_slice() {
             return (tried.is_empty() && !only.checked.is_down() && only.breaker.admits(now)).then(|| only.clone());
         }
         let panics = self.panics();
         let start = self.next.fetch_add(1, Ordering::Relaxed);
-        (0..self.turns.len())
-            .filter_map(|step| self.turns.get(start.wrapping_add(step) % self.turns.len()))
-            .filter_map(|index| self.instances.get(*index))
+        let in_turn = |turns: &'_ Vec<usize>, step: usize| turns.get(start.wrapping_add(step) % turns.len()).copied();
+        let on_trial =
+            (0..if canary { self.canary_turns.len() } else { 0 }).filter_map(|step| in_turn(&self.canary_turns, step));
+        let others = (0..self.turns.len()).filter_map(|step| in_turn(&self.turns, step));
+        on_trial
+            .chain(others)
+            .filter_map(|index| self.instances.get(index))
             .filter(|instance| panics || !instance.checked.is_down())
             .find(|instance| !tried.iter().any(|other| Arc::ptr_eq(other, instance)) && instance.breaker.admits(now))
             .cloned()
@@ -170,7 +179,12 @@ impl Standing {
 
     /// Whether some instance may still be asked: closed breaker and not down, or one whose trial is due is left to `pick`.
     pub(crate) fn is_healthy(&self) -> bool {
-        self.instances.iter().any(|instance| instance.is_up())
+        self.instances.iter().any(|instance| instance.is_up() && !instance.upstream.canary)
+    }
+
+    /// Who is sent to instances on trial.
+    pub(crate) fn canary(&self) -> Option<&Canary> {
+        self.platform.canary.as_ref()
     }
 
     pub(crate) fn instances(&self) -> &[Arc<Instance>] {

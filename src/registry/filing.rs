@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 
 use super::words::{Address, Attribute, FilingState, Host, Line};
-use super::{health, route, trust};
+use super::{canary, health, route, trust};
 use crate::domain::{DivisionCode, PlatformDomain, PlatformId, Uscc, Zone};
 use crate::routing::{
     Action, Division, DivisionKind, Divisions, Items, Platform, PlatformState, Route, Trust, Upstream,
@@ -97,7 +97,15 @@ impl Filing {
             root.mistake(&root.spot("upstream"), "an instance to forward to", Some(hint));
         }
         let filing = fields.and_then(|fields| {
-            platform(fields, id, division, trusted, upstreams.into_iter().collect(), routes.into_iter().collect())
+            platform(
+                fields,
+                known,
+                id,
+                division,
+                trusted,
+                upstreams.into_iter().collect(),
+                routes.into_iter().collect(),
+            )
         });
         root.finish();
         filing.filter(|_| mistakes.errors() == 0)
@@ -120,6 +128,7 @@ impl Filing {
 
 fn platform(
     fields: Fields<'_>,
+    known: &Known<'_>,
     id: Option<PlatformId>,
     division: Option<&Division>,
     trusted: bool,
@@ -157,6 +166,17 @@ fn platform(
     let inflight_max = fields.has("inflight_max").then(|| fields.number("inflight_max", 1, 1..=1_000_000));
     let inflight_max = inflight_max.and_then(|number| u32::try_from(number).ok());
     let health = fields.table("health").and_then(health::read);
+    let canary = fields.table("canary").and_then(|table| canary::read(table, known));
+    let (new, old) = upstreams.iter().flatten().partition::<Vec<_>, _>(|upstream| upstream.canary);
+    if fields.has("canary") == new.is_empty() || (old.is_empty() && !new.is_empty()) {
+        let hint =
+            Some("mark the instances of the new version `canary = true`, and leave others as they are".to_owned());
+        fields.mistake(
+            &fields.spot("canary"),
+            "who meets the canary, with an instance of it and one of the old version",
+            hint,
+        );
+    }
     fields.finish();
     let division = division?;
     Some(Filing {
@@ -172,6 +192,7 @@ fn platform(
             attributes,
             zones,
             inflight_max,
+            canary,
             health,
             routes: routes?,
         },
@@ -211,6 +232,7 @@ fn upstream(fields: Fields<'_>, folder: Option<&Path>, shared: Option<&Arc<Trust
     let address = fields.required::<Address>("address", "where an instance listens, as host:port");
     let weight = u16::try_from(fields.number("weight", 1, 1..=100)).unwrap_or(1);
     let (tls, http2) = (fields.flag("tls", false), fields.flag("http2", false));
+    let canary = fields.flag("canary", false);
     let server_name = fields.parsed::<Host>("server_name", "the name in its certificate");
     let own = trust::read(&fields, folder);
     if fields.has("ca") && !tls {
@@ -226,6 +248,7 @@ fn upstream(fields: Fields<'_>, folder: Option<&Path>, shared: Option<&Arc<Trust
     Some(Upstream {
         address: whole,
         weight,
+        canary,
         tls,
         server_name: server_name.map_or(host, |name| bare(&name.0)),
         trust,

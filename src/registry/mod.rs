@@ -5,6 +5,7 @@
 //! are missing or do not read are a `RegistryError`, because without divisions nothing can be routed.
 //! Knows: `routing`, `written`, `domain`. It never sees a request.
 
+mod canary;
 mod error;
 mod filing;
 mod health;

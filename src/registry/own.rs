@@ -44,6 +44,7 @@ pub fn own_platform() -> Option<Platform> {
         attributes: Box::default(),
         zones: [Zone::Internet, Zone::Extranet].into(),
         inflight_max: None,
+        canary: None,
         health: None,
         routes: PAGES.into_iter().map(route).collect(),
     })

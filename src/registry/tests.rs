@@ -162,6 +162,7 @@ fn each_mistake_is_told_where_it_stands_with_a_way_on() {
         ),
         ("9108\"", "9108\"\ntls = true\nca = \"../ca.pem\"", "f.toml:20:6: upstream[0].ca", "no path"),
         ("9108\"", "9108\"\ntls = true\nca = \"none.pem\"", "f.toml:20:6: upstream[0].ca", "tls/xihu-test/none.pem"),
+        ("9108\"", "9108\"\ncanary = true", "f.toml:1:2: platform.canary: got nothing", "canary = true"),
         ("127.0.0.1:9108", "127.0.0.1", "f.toml:18:11: upstream[0].address", "host:port"),
         ("[[upstream]]\naddress = \"127.0.0.1:9108\"\n", "", "f.toml:1:1: upstream: got nothing", "[[upstream]]"),
         ("[\"002099029000\"]", "[\"002099029999\"]", "f.toml:21:10: route[0].items[0]", "items.csv"),

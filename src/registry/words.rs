@@ -154,6 +154,26 @@ impl FromStr for FileName {
     }
 }
 
+/// A header field and the value it must have.
+#[derive(Clone, Debug)]
+pub(super) struct HeaderIs {
+    pub(super) name: Box<str>,
+    pub(super) value: Box<str>,
+}
+
+impl FromStr for HeaderIs {
+    type Err = BadText;
+
+    fn from_str(text: &str) -> Result<Self, BadText> {
+        let bad = BadText("write `name: value`, the name in small letters and hyphens");
+        let (name, value) = text.split_once(": ").ok_or(bad)?;
+        let named = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let shaped = (1..=60).contains(&name.len()) && name.bytes().all(named);
+        let valued = (1..=100).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic());
+        if shaped && valued { Ok(Self { name: name.into(), value: value.into() }) } else { Err(bad) }
+    }
+}
+
 /// A host in lower case: a DNS name or an IP address.
 #[derive(Clone, Debug)]
 pub(super) struct Host(pub(super) Box<str>);

@@ -31,7 +31,7 @@ pub use error::RoutingError;
 pub use explain::{Candidate, Explanation, Lost, Verdict, Why};
 pub use items::{Item, ItemSubject, Items, Levels};
 pub use live::LiveTable;
-pub use platform::{HealthCheck, Platform, PlatformState, Upstream};
+pub use platform::{Canary, HealthCheck, Platform, PlatformState, Upstream};
 pub use policy::{Action, Deadlines, Fallback, Matches, MethodSet, Route};
 pub use table::{Answer, Match, NoRoute, RouteTable};
 pub use trust::{ClientIdentity, Trust};

@@ -31,6 +31,8 @@ pub struct Platform {
     pub zones: Box<[Zone]>,
     /// Requests it may have at a time; `None`: as many as `limits.platform_inflight_max` says.
     pub inflight_max: Option<u32>,
+    /// Who is sent to the instances marked `canary`; `None`: there is none.
+    pub canary: Option<Canary>,
     /// How its instances are checked; `None`: only requests say whether they answer.
     pub health: Option<HealthCheck>,
     /// What of it is reachable, and under which policy.
@@ -65,6 +67,17 @@ impl PlatformState {
     }
 }
 
+/// Who meets a new version of a platform. Any of the three is enough.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Canary {
+    /// Of a hundred people, or addresses.
+    pub share: u8,
+    /// A header field in small letters, and its value.
+    pub header: Option<(Box<str>, Box<str>)>,
+    /// Divisions, with all below them, of service addresses.
+    pub divisions: Box<[DivisionCode]>,
+}
+
 /// What each instance of a platform is asked now and then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthCheck {
@@ -83,6 +96,8 @@ pub struct Upstream {
     pub address: Box<str>,
     /// Share of the requests, 1 to 100.
     pub weight: u16,
+    /// Whether it is a new version on trial.
+    pub canary: bool,
     /// Whether to speak TLS to it, its certificate verified.
     pub tls: bool,
     /// The name its certificate must bear; the host of the address unless filed otherwise.

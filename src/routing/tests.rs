@@ -35,6 +35,7 @@ fn platform(id: &str, division: &str, routes: Vec<Route>) -> Platform {
         attributes: Box::default(),
         zones: Box::default(),
         inflight_max: None,
+        canary: None,
         health: None,
         routes: routes.into(),
     }

@@ -14,6 +14,7 @@ pub struct Filing {
     division: String,
     platform: String,
     upstreams: Vec<SocketAddr>,
+    canaries: Vec<SocketAddr>,
     upstream: String,
     routes: String,
     trusted: bool,
@@ -27,6 +28,7 @@ impl Filing {
             division: division.to_owned(),
             platform: "state = \"approved\"\n".to_owned(),
             upstreams: Vec::new(),
+            canaries: Vec::new(),
             upstream: String::new(),
             routes: String::new(),
             trusted: true,
@@ -57,6 +59,12 @@ impl Filing {
         self
     }
 
+    /// One more instance, on trial.
+    pub fn canary_at(mut self, address: SocketAddr) -> Self {
+        self.canaries.push(address);
+        self
+    }
+
     /// Further TOML of each instance.
     pub fn each(mut self, more: &str) -> Self {
         more.clone_into(&mut self.upstream);
@@ -82,7 +90,7 @@ impl Filing {
 
     /// Writes it where the gateway reads it.
     pub fn write(&self, folder: &Path) {
-        let Self { id, division, platform, upstreams, upstream, routes, trusted } = self;
+        let Self { id, division, platform, upstreams, canaries, upstream, routes, trusted } = self;
         let mut text = format!(
             "[platform]\nid = \"{id}\"\nname = \"测试平台 {id}\"\nname_en = \"Test platform {id}\"\nowner = \"{OWNER}\"\n\
              division = \"{division}\"\nfunction = \"answers tests\"\nscope = \"tests\"\napproving_body = \"nobody: a test\"\n\
@@ -91,6 +99,9 @@ impl Filing {
         );
         for address in upstreams {
             writeln!(text, "\n[[upstream]]\naddress = \"{address}\"\n{upstream}").unwrap();
+        }
+        for address in canaries {
+            writeln!(text, "\n[[upstream]]\naddress = \"{address}\"\ncanary = true\n{upstream}").unwrap();
         }
         std::fs::write(folder.join(format!("{id}.toml")), text + routes).unwrap();
     }

@@ -124,6 +124,7 @@ impl<'a> Sample<'a> {
         let upstream = Upstream {
             address: self.address().into(),
             weight: 1,
+            canary: false,
             tls: false,
             server_name: "127.0.0.1".into(),
             trust: None,
@@ -147,6 +148,7 @@ impl<'a> Sample<'a> {
             attributes: Box::default(),
             zones: [Zone::Internet].into(),
             inflight_max: None,
+            canary: None,
             health: None,
             routes: routes.into_iter().filter(|(.., codes)| !codes.is_empty()).map(route).collect(),
         })
