@@ -144,3 +144,43 @@ async fn check_names_every_wrong_pair_of_the_folder_and_a_start_leaves_them_out(
     let gateway = setup.start().await;
     assert!(gateway.process.errors().contains("certificate not loaded, left out"), "{}", gateway.process.errors());
 }
+
+#[tokio::test]
+async fn a_caller_of_the_management_api_shows_a_certificate_where_that_is_set() {
+    let authority = |name: &str| {
+        let mut parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let key = rcgen::KeyPair::generate().unwrap();
+        (parameters.self_signed(&key).unwrap().pem(), rcgen::Issuer::new(parameters, key))
+    };
+    let caller = |issuer: &rcgen::Issuer<'_, rcgen::KeyPair>| {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let parameters = rcgen::CertificateParams::new(vec!["caller".to_owned()]).unwrap();
+        let pem = parameters.signed_by(&key, issuer).unwrap().pem() + &key.serialize_pem();
+        reqwest::Identity::from_pem(pem.as_bytes()).unwrap()
+    };
+    let (ours, others) = (authority("ours"), authority("others"));
+    let listen = SocketAddr::from(([127, 0, 0, 1], crate::support::free_port()));
+    let gateway = Gateway::with(|setup| {
+        let folder = setup.folder.path().to_owned();
+        fs::write(folder.join("callers.pem"), &ours.0).unwrap();
+        setup.set("management.listen", listen.to_string());
+        for (key, file) in [("certificate", "certificate.pem"), ("key", "key.pem"), ("client_ca", "callers.pem")] {
+            setup.set(&format!("management.{key}"), folder.join(file).display().to_string());
+        }
+    })
+    .await;
+    let asks = |identity: Option<reqwest::Identity>| async move {
+        let client = crate::support::client().tls_danger_accept_invalid_certs(true);
+        let client = identity
+            .map_or_else(|| crate::support::client().tls_danger_accept_invalid_certs(true), |own| client.identity(own));
+        let asked = client.build().unwrap().get(format!("https://{listen}/v1/platforms")).send().await;
+        asked.ok().map(|answer| answer.status().as_u16())
+    };
+    assert_eq!(asks(Some(caller(&ours.1))).await, Some(200));
+    assert_eq!(asks(Some(caller(&others.1))).await, None, "signed by somebody else");
+    assert_eq!(asks(None).await, None, "no certificate");
+    let plain = crate::support::client().build().unwrap().get(format!("http://{listen}/v1/platforms")).send().await;
+    assert!(plain.is_err(), "no TLS");
+    drop(gateway);
+}

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Outcome;
 use super::arguments::Format;
-use crate::config::{self, CertificateError, Certificates, Config};
+use crate::config::{self, CertificateError, Certificates, Config, clients_signed_by};
 use crate::domain::Timestamp;
 use crate::registry;
 use crate::routing::{Action, Matches, Route, RouteTable};
@@ -62,13 +62,23 @@ fn all(name: &str, text: String, folder: &Path) -> Vec<Mistake> {
 }
 
 fn certificates(name: &str, config: &Config) -> Vec<Mistake> {
-    let Some(tls) = &config.public.tls else { return Vec::new() };
-    let (of_default, of_folder) = Certificates::mistakes(tls, Timestamp::now());
+    let public = config.public.tls.as_ref().map(|tls| Certificates::mistakes(tls, Timestamp::now()));
+    let (of_default, of_folder) = public.unwrap_or_default();
+    let management = config.management.tls.as_ref().map(|tls| {
+        let certificate = Certificates::mistakes(&tls.certificates, Timestamp::now()).0;
+        (certificate, clients_signed_by(&tls.client_ca).err())
+    });
+    let (of_management, of_clients) = management.unwrap_or_default();
     let told = |key, mistake: CertificateError| {
         fault(name, key, &mistake.to_string(), "a certificate valid today, and its key")
     };
     let of_folder = of_folder.into_iter().map(|mistake| told("public.certificates_directory", mistake));
-    of_default.map(|mistake| told("public.certificate", mistake)).into_iter().chain(of_folder).collect()
+    let one = [
+        ("public.certificate", of_default),
+        ("management.certificate", of_management),
+        ("management.client_ca", of_clients),
+    ];
+    one.into_iter().filter_map(|(key, mistake)| Some(told(key, mistake?))).chain(of_folder).collect()
 }
 
 /// Platforms do not trust one another, so an origin that several of them share is worth a look.

@@ -78,7 +78,8 @@ fn bytes(path: &Path) -> Result<Vec<u8>, CertificateError> {
     fs::read(path).map_err(|cause| CertificateError::Unreadable { path: path.to_owned(), cause })
 }
 
-fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+/// The certificates of a file, one at least.
+pub(super) fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
     let shape = || CertificateError::Shape { path: path.to_owned(), what: "certificate" };
     let pem = bytes(path)?;
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(|_| shape())?;

@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::used::{
-    AccessLog, Config, IdentityConfig, LimitsConfig, LogConfig, LogFormat, ManagementConfig, PublicConfig, RedisConfig,
-    RuntimeConfig, SessionConfig, SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
+    AccessLog, Config, IdentityConfig, LimitsConfig, LogConfig, LogFormat, ManagementConfig, ManagementTls,
+    PublicConfig, RedisConfig, RuntimeConfig, SessionConfig, SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
 };
 use crate::domain::{PlatformDomain, Zone};
 use crate::written::{Document, Fields, Mistake, Mistakes};
@@ -166,8 +166,10 @@ impl Reading<'_> {
         let fields = self.root.section("management");
         let listen: SocketAddr = fields.parsed("listen", ADDRESS).unwrap_or_else(|| loopback(8444));
         let token_file = fields.parsed("token_file", FILE).map(|path| self.at(path));
-        if !listen.ip().is_loopback() && token_file.is_none() {
-            let hint = "write `token_file = …`, or listen on 127.0.0.1".to_owned();
+        let tls = self.management_tls(&fields);
+        if !listen.ip().is_loopback() && token_file.is_none() && tls.is_none() {
+            let hint =
+                "write `token_file = …`, or `client_ca`, `certificate` and `key`, or listen on 127.0.0.1".to_owned();
             fields.mistake(
                 &fields.spot("token_file"),
                 "a file with a token, since others can reach this address",
@@ -175,7 +177,20 @@ impl Reading<'_> {
             );
         }
         fields.finish();
-        ManagementConfig { listen, token_file }
+        ManagementConfig { listen, token_file, tls }
+    }
+
+    /// All three, or none.
+    fn management_tls(&self, fields: &Fields<'_>) -> Option<ManagementTls> {
+        let keys = ["certificate", "key", "client_ca"];
+        if !keys.iter().any(|key| fields.has(key)) {
+            return None;
+        }
+        let [certificate, key, client_ca] =
+            keys.map(|key| fields.required(key, "a file (PEM); certificate, key and client_ca belong together"));
+        let default = TlsFiles { certificate: self.at(certificate?), key: self.at(key?) };
+        let certificates = TlsConfig { default, directory: None };
+        Some(ManagementTls { certificates, client_ca: self.at(client_ca?) })
     }
 
     fn stores(&self, data: &Path) -> StoresConfig {
@@ -500,6 +515,13 @@ mod tests {
         let told = told(&format!("{SMALLEST}[management]\nlisten = \"0.0.0.0:8444\"\n"));
         assert_eq!(told.len(), 1, "{told:#?}");
         assert!(told[0].contains("management.token_file"), "{told:#?}");
+    }
+
+    #[test]
+    fn management_by_certificates_needs_all_three_files_and_then_no_token() {
+        let open = format!("{SMALLEST}[management]\nlisten = \"0.0.0.0:8444\"\ncertificate = \"c\"\nkey = \"k\"\n");
+        assert!(told(&open).iter().any(|line| line.contains("management.client_ca")), "{:#?}", told(&open));
+        assert!(told(&format!("{open}client_ca = \"a\"\n")).is_empty());
     }
 
     #[test]

@@ -4,15 +4,17 @@
 
 mod certificate;
 mod certificates;
+mod clients;
 mod file;
 mod network;
 mod used;
 
 pub use certificate::{CertificateError, Served, served};
 pub use certificates::{Certificates, Stamp};
+pub use clients::clients_signed_by;
 pub use file::{ConfigError, load, read};
 pub use network::{BadNetwork, Network};
 pub use used::{
-    AccessLog, Config, IdentityConfig, LimitsConfig, LogConfig, LogFormat, ManagementConfig, PublicConfig, RedisConfig,
-    RuntimeConfig, SessionConfig, SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
+    AccessLog, Config, IdentityConfig, LimitsConfig, LogConfig, LogFormat, ManagementConfig, ManagementTls,
+    PublicConfig, RedisConfig, RuntimeConfig, SessionConfig, SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
 };

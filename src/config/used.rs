@@ -82,8 +82,19 @@ pub struct TlsFiles {
 pub struct ManagementConfig {
     /// Address (127.0.0.1:8444).
     pub listen: SocketAddr,
-    /// File with the bearer token that callers show; required when the address is not loopback.
+    /// File with the bearer token that callers show; this or `tls` is required when the address is not loopback.
     pub token_file: Option<PathBuf>,
+    /// TLS with certificates on both sides; plain HTTP when absent.
+    pub tls: Option<ManagementTls>,
+}
+
+/// TLS of the management listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManagementTls {
+    /// What the listener shows.
+    pub certificates: TlsConfig,
+    /// Authorities (PEM) one of which must have signed the certificate that a caller shows.
+    pub client_ca: PathBuf,
 }
 
 /// Where state lives.

@@ -46,6 +46,7 @@ mod tests {
         ["10.0.0.1:8080", "platform.internal:80"].map(|address| Upstream {
             address: address.into(),
             weight: 1,
+            canary: false,
             tls: false,
             server_name: "".into(),
             http2: false,

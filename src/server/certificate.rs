@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use prometheus::Gauge;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
@@ -18,6 +19,8 @@ pub(crate) struct Resolver {
     shown: ArcSwap<Certificates>,
     config: TlsConfig,
     metrics: Arc<Metrics>,
+    /// Shows when the first of them ends; the public listener's only.
+    expiry: Option<Gauge>,
     looks: Mutex<Looks>,
 }
 
@@ -29,15 +32,21 @@ struct Looks {
 
 impl Resolver {
     /// Reads all certificates. `Err`: the default one cannot be served. Pairs of the folder with a mistake are left out.
-    pub(crate) fn load(config: &TlsConfig, metrics: Arc<Metrics>, now: Timestamp) -> Result<Self, CertificateError> {
+    pub(crate) fn load(
+        config: &TlsConfig,
+        metrics: Arc<Metrics>,
+        expiry: Option<Gauge>,
+        now: Timestamp,
+    ) -> Result<Self, CertificateError> {
         let looks = Stamp::of(config);
         let (certificates, mistakes) = Certificates::load(config, now)?;
         warn(&mistakes, "left out");
-        show_end(&certificates, &metrics);
+        show_end(&certificates, expiry.as_ref());
         Ok(Self {
             shown: ArcSwap::from_pointee(certificates),
             config: config.clone(),
             metrics,
+            expiry,
             looks: Mutex::new(Looks { loaded: looks.clone(), last: looks }),
         })
     }
@@ -62,7 +71,7 @@ impl Resolver {
         looks.loaded = Stamp::of(&self.config);
         let (certificates, mistakes) = self.shown.load().reload(&self.config, now);
         warn(&mistakes, "the one before stays in force");
-        show_end(&certificates, &self.metrics);
+        show_end(&certificates, self.expiry.as_ref());
         tracing::info!(certificates = certificates.count(), mistakes = mistakes.len(), "certificates loaded anew");
         self.shown.store(Arc::new(certificates));
         let result = if mistakes.is_empty() { "ok" } else { "refused" };
@@ -77,8 +86,10 @@ fn warn(mistakes: &[CertificateError], consequence: &str) {
 }
 
 /// The metric speaks of what is served, whatever lies in the files.
-fn show_end(certificates: &Certificates, metrics: &Metrics) {
-    metrics.certificate_expiry.set(certificates.first_end().seconds() as f64);
+fn show_end(certificates: &Certificates, expiry: Option<&Gauge>) {
+    if let Some(expiry) = expiry {
+        expiry.set(certificates.first_end().seconds() as f64);
+    }
 }
 
 impl ResolvesServerCert for Resolver {

@@ -68,7 +68,7 @@ fn lives(id: u32) -> bool {
 
 /// Writes our id so that a reader finds it whole or not at all.
 fn write_id(file: &Path) -> io::Result<()> {
-    let new = file.with_extension("new");
+    let new = file.with_extension(std::process::id().to_string()); // two processes may write at once
     fs::write(&new, format!("{}\n", std::process::id()))?;
     fs::rename(new, file)
 }

@@ -28,6 +28,7 @@ use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::RunArgs;
 use pingora::server::configuration::{Opt, ServerConf};
 use pingora::services::listening::Service;
+use rustls::server::danger::ClientCertVerifier;
 use tokio::runtime::{Builder, Runtime};
 
 use self::background::Background;
@@ -37,7 +38,7 @@ use self::in_process::InProcess;
 use self::ops::Standing;
 use self::reload::{Filings, Reload};
 use self::shutdown::Drain;
-use crate::config::{CertificateError, Config};
+use crate::config::{CertificateError, Config, clients_signed_by};
 use crate::domain::Timestamp;
 use crate::gateway::{ConnectionLimits, Front, Gateway, GatewayParts, Origins, Redirect};
 use crate::identity::{Accounts, Assertions, IdentityError, Keys};
@@ -155,8 +156,13 @@ impl Server {
         let options = Opt { upgrade, ..Opt::default() };
         let mut frame = pingora::server::Server::new_with_opt_and_conf(options, frame_settings(&config));
         let handover = Handover::new(&config.data_directory, addresses(&config).map(|(_, address)| address).collect());
-        let resolver = config.public.tls.as_ref().map(|tls| Resolver::load(tls, metrics.clone(), now));
-        let resolver = resolver.transpose()?.map(Arc::new);
+        let load = |tls, expiry| Resolver::load(tls, metrics.clone(), expiry, now).map(Arc::new);
+        let expiry = Some(metrics.certificate_expiry.clone());
+        let resolver = config.public.tls.as_ref().map(|tls| load(tls, expiry)).transpose()?;
+        let both_sides = config.management.tls.as_ref();
+        let both_sides = both_sides
+            .map(|tls| Ok::<_, CertificateError>((load(&tls.certificates, None)?, clients_signed_by(&tls.client_ca)?)));
+        let both_sides = both_sides.transpose()?;
         let gateway = Gateway::new(rooms.gateway_parts(&config, metrics.clone()))
             .map_err(|cause| StartError::system("the access log", cause))?;
         let checks = gateway.health_checks();
@@ -176,7 +182,7 @@ impl Server {
         let management =
             ManagementParts { routes: rooms.routes.clone(), token_file: config.management.token_file.clone() };
         let management = crate::management::router(management)?;
-        let management = plain_service("management", config.management.listen, management);
+        let management = management_service(config.management.listen, management, both_sides.clone());
         frame.add_service(Handed::new(management, &handover));
         let background = (config.metrics_listen, handover.stopped());
         let drain = Drain {
@@ -195,7 +201,10 @@ impl Server {
             routes: rooms.routes,
             metrics,
         };
-        let reload = Reload { certificates: resolver, filings: Arc::new(filings) };
+        let reload = Reload {
+            certificates: resolver.into_iter().chain(both_sides.map(|(shown, _)| shown)).collect(),
+            filings: Arc::new(filings),
+        };
         let (metrics_listen, left) = background;
         let background =
             Background { sessions: rooms.sessions, keys: rooms.keys, checks, reload, metrics_listen, left };
@@ -358,6 +367,22 @@ fn redirect_service(config: &Config, limits: ConnectionLimits, metrics: &Metrics
     for address in &config.public.redirect_listen {
         let buffers = L4BufferSettings::default().read(4096);
         service.add_listener(ListenerConfig::tcp(address.to_string()).l4_buffer(buffers));
+    }
+    service
+}
+
+/// With `both_sides`, callers come by TLS and show a certificate too.
+fn management_service(
+    address: SocketAddr,
+    router: axum::Router,
+    both_sides: Option<(Arc<Resolver>, Arc<dyn ClientCertVerifier>)>,
+) -> Service<InProcess> {
+    let Some((shown, clients)) = both_sides else { return plain_service("management", address, router) };
+    let mut service = Service::new("management".to_owned(), InProcess::new(router));
+    if let Ok(mut settings) = TlsSettings::intermediate("", "") {
+        settings.set_cert_resolver(shown);
+        settings.set_client_cert_verifier(clients);
+        service.add_tls_with_settings(&address.to_string(), None, settings);
     }
     service
 }

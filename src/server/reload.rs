@@ -20,7 +20,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// What is loaded anew.
 pub(crate) struct Reload {
-    pub(crate) certificates: Option<Arc<Resolver>>,
+    /// Of every listener that has some.
+    pub(crate) certificates: Vec<Arc<Resolver>>,
     pub(crate) filings: Arc<Filings>,
 }
 
@@ -58,10 +59,12 @@ impl Reload {
             let (certificates, filings) = (self.certificates.clone(), self.filings.clone());
             let reload = move || {
                 let now = Timestamp::now();
-                match certificates {
-                    Some(certificates) if asked => certificates.reload(now),
-                    Some(certificates) => certificates.reload_if_changed(now),
-                    None => {}
+                for certificates in &certificates {
+                    if asked {
+                        certificates.reload(now);
+                    } else {
+                        certificates.reload_if_changed(now);
+                    }
                 }
                 if asked {
                     filings.reload(now);
