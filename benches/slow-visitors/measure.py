@@ -10,44 +10,17 @@ import argparse
 import http.client
 import pathlib
 import re
-import shutil
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.request
 
-PROJECT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from kit import RELEASE, Gateway
+
 SLOW, PEOPLE = 300, 20
 WAIT_S = 40
-FILING = """
-[platform]
-id = "sample"
-name = "示例平台"
-name_en = "Sample platform"
-owner = "12100000400000624D"
-division = "330000"
-function = "answers the bench"
-scope = "the bench"
-approving_body = "nobody: a bench"
-approved_on = "2026-01-01"
-funding = "none"
-filing_number = "BENCH-2"
-valid_until = "2099-12-31"
-contact = "bench@example.gov"
-trusted = true
-state = "approved"
-
-[[upstream]]
-address = "UPSTREAM"
-
-[[route]]
-path = "/sample/"
-match = "prefix"
-access = "open"
-"""
 
 PARTS = (
     ("header", b"GET /sample/ HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ", "head"),
@@ -58,89 +31,25 @@ PARTS = (
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--yimen", default=str(PROJECT / "target/release/yimen"), help="the binary to measure")
+    parser.add_argument("--yimen", default=RELEASE, help="the binary to measure")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="yimen-bench-") as folder:
-        started = []
-        try:
-            port, metrics = start(options.yimen, pathlib.Path(folder), started)
-            print(f"| {SLOW} visitors drip a byte a second of their | the last cut after | people answered | their p99 |")
-            print("|---|---|---|---|")
-            for part, begin, reason in PARTS:
-                print(measure(port, metrics, part, begin, reason), flush=True)
-        finally:
-            for process in reversed(started):
-                process.terminate()
-                process.wait(10)
+    with tempfile.TemporaryDirectory(prefix="yimen-bench-") as folder, Gateway(options.yimen, folder) as gateway:
+        print(f"| {SLOW} visitors drip a byte a second of their | the last cut after | people answered | their p99 |")
+        print("|---|---|---|---|")
+        for part, begin, reason in PARTS:
+            print(measure(gateway, part, begin, reason), flush=True)
 
 
-def start(yimen, folder, started):
-    port, metrics, management = free_port(), free_port(), free_port()
-    routes = folder / "routes"
-    (routes / "platforms").mkdir(parents=True)
-    for data in ("divisions.csv", "streets.csv.gz", "items.csv"):
-        shutil.copy(PROJECT / "routes" / data, routes)
-    origin = f"https://127.0.0.1:{port}"
-    subprocess.run(
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost "
-        "-keyout key.pem -out certificate.pem",
-        shell=True, check=True, cwd=folder, stderr=subprocess.DEVNULL,
-    )
-    log = open(folder / "log", "ab")
-    platform = subprocess.Popen(
-        [yimen, "sample-platform", "--jwks", f"{origin}/.well-known/jwks.json", "--issuer", origin,
-         "--ca", str(folder / "certificate.pem"), "--serve", "sample=127.0.0.1:0"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,  # it ends when its stdin does
-    )
-    started.append(platform)
-    upstream = platform.stdout.readline().split()[-1]
-    (routes / "platforms/sample.toml").write_text(FILING.replace("UPSTREAM", upstream))
-    config = folder / "yimen.toml"
-    config.write_text(f"""
-[public]
-listen = "127.0.0.1:{port}"
-hosts = ["127.0.0.1"]
-origin = "https://127.0.0.1:{port}"
-plaintext = true
-[management]
-listen = "127.0.0.1:{management}"
-[metrics]
-listen = "127.0.0.1:{metrics}"
-[data]
-directory = "{folder}"
-[routes]
-directory = "{routes}"
-[stores]
-sessions = "sqlite:{folder}/sessions.db"
-register = "sqlite:{folder}/register.db"
-""")
-    started.append(subprocess.Popen([yimen, "serve", "--config", str(config)], stdout=log, stderr=log))
-    end = time.monotonic() + 20
-    while time.monotonic() < end:
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{metrics}/ready", timeout=1).close()
-            return port, metrics
-        except OSError:
-            time.sleep(0.05)
-    sys.exit(f"the gateway is not ready:\n{(folder / 'log').read_text(errors='replace')[-2000:]}")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def measure(port, metrics, part, begin, reason):
+def measure(gateway, part, begin, reason):
     people, stop = [[] for _ in range(PEOPLE)], threading.Event()
-    threads = [threading.Thread(target=person, args=(port, times, stop)) for times in people]
+    threads = [threading.Thread(target=person, args=(gateway.port, times, stop)) for times in people]
     for thread in threads:
         thread.start()
     time.sleep(1)
-    cut_before = cut(metrics, reason)
-    slow = [drip(port, number, begin) for number in range(SLOW)]
+    cut_before = cut(gateway, reason)
+    slow = [drip(gateway.port, number, begin) for number in range(SLOW)]
     began = time.monotonic()
-    while (done := cut(metrics, reason) - cut_before) < SLOW and time.monotonic() - began < WAIT_S:
+    while (done := cut(gateway, reason) - cut_before) < SLOW and time.monotonic() - began < WAIT_S:
         a_byte_each(slow, reading=part == "answer")
         time.sleep(1)
     took = time.monotonic() - began
@@ -175,9 +84,8 @@ def a_byte_each(slow, reading):
             pass  # cut, or nothing there yet
 
 
-def cut(metrics, reason):
-    page = urllib.request.urlopen(f"http://127.0.0.1:{metrics}/metrics", timeout=5).read().decode()
-    found = re.search(rf'^yimen_connections_cut_total{{reason="{reason}"}} (\d+)', page, re.M)
+def cut(gateway, reason):
+    found = re.search(rf'^yimen_connections_cut_total{{reason="{reason}"}} (\d+)', gateway.metrics(), re.M)
     return int(found.group(1)) if found else 0
 
 
