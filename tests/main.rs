@@ -25,6 +25,7 @@ mod fuzz;
 mod garbled;
 mod health;
 mod hostile_page;
+mod http2_floods;
 mod layers;
 mod malformed;
 mod mounted;

@@ -103,6 +103,7 @@ impl Connection {
         let tls = ClientConnection::new(Arc::new(config), name).unwrap();
         let tcp = TcpStream::connect(address).unwrap();
         tcp.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        tcp.set_write_timeout(Some(Duration::from_secs(10))).unwrap(); // who stops reading has had enough, too
         let mut connection = Self { stream: StreamOwned::new(tls, tcp), received: Vec::new() };
         let settings = Frame::new(SETTINGS, 0, 0, []).bytes();
         assert!(connection.send(&[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), settings].concat()));
