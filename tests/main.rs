@@ -33,6 +33,7 @@ mod platform_origins;
 mod platform_tls;
 mod proxy_protocol;
 mod queue;
+mod rate_limits;
 mod redirect;
 mod reload;
 mod retries;

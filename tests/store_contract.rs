@@ -50,6 +50,7 @@ on_both! {
     of_twenty_who_take_one_wins
     a_one_time_value_is_kept_once_and_not_for_ever
     a_counter_counts_to_its_window_and_starts_again
+    a_meter_lets_a_burst_through_and_then_one_an_interval
     a_follower_hears_of_every_end
 }
 
@@ -233,6 +234,21 @@ async fn a_counter_counts_to_its_window_and_starts_again(store: &ShortLived) {
         (store.count(b"alice", window, now()).await.unwrap() == 1).then_some(())
     })
     .await;
+}
+
+async fn a_meter_lets_a_burst_through_and_then_one_an_interval(store: &ShortLived) {
+    let (interval, burst) = (300_000, 3 * 300_000);
+    let ask = |name: &'static [u8]| async move { store.meter(name, interval, burst, now()).await.unwrap() };
+    let mut passed = 0;
+    for _ in 0..6 {
+        passed += usize::from(ask(b"alice").await.is_ok());
+    }
+    assert_eq!(passed, 3, "a burst at once and no more");
+    let ahead = ask(b"alice").await.unwrap_err();
+    assert!(ahead > burst - interval && ahead <= burst, "{ahead} microseconds are spoken for");
+    assert!(ask(b"bob").await.is_ok(), "everybody has a meter of their own");
+    until("one more is earned", Duration::from_secs(5), || async { ask(b"alice").await.ok() }).await;
+    assert!(ask(b"alice").await.is_err(), "and only one");
 }
 
 async fn a_follower_hears_of_every_end(store: &ShortLived) {

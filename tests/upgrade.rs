@@ -135,8 +135,14 @@ fn clients(seen: &Arc<Seen>, connect: impl Fn() -> Box<dyn Bytes> + Send + Copy 
     }
 }
 
-async fn three_upgrades(gateway: &Gateway, successors: &Successors, seen: &Seen) {
-    for _ in 0..3 {
+/// How many upgrades follow one another: three, or what `YIMEN_TEST_UPGRADES` says (ten take a minute).
+#[allow(clippy::disallowed_methods, reason = "a test has no configuration file")]
+fn upgrades() -> usize {
+    std::env::var("YIMEN_TEST_UPGRADES").ok().and_then(|text| text.parse().ok()).unwrap_or(3)
+}
+
+async fn upgrades_in_a_row(gateway: &Gateway, successors: &Successors, seen: &Seen) {
+    for _ in 0..upgrades() {
         let old = successors.serving().unwrap();
         let answered = seen.answered.load(Relaxed);
         let (replaced, said) = successors.upgrade().await;
@@ -151,24 +157,24 @@ async fn three_upgrades(gateway: &Gateway, successors: &Successors, seen: &Seen)
 }
 
 #[tokio::test]
-async fn three_upgrades_in_a_row_lose_no_request() {
+async fn upgrades_in_a_row_lose_no_request() {
     let (gateway, successors) = gateway(true, |_| {}).await;
     let (address, seen) = (gateway.public, Arc::<Seen>::default());
     clients(&seen, move || Box::new(socket(address)));
-    three_upgrades(&gateway, &successors, &seen).await;
+    upgrades_in_a_row(&gateway, &successors, &seen).await;
     assert_eq!(seen.lost.load(Relaxed), 0, "{seen:?}\n{}", gateway.process.errors());
-    assert!(seen.last.load(Relaxed) >= 3 * 5, "connections ended with an answer that said so: {seen:?}");
+    assert!(seen.last.load(Relaxed) >= upgrades() * 5, "connections ended with an answer that said so: {seen:?}");
     gateway.metric_reaches("yimen_http_requests_total", "", 50.0).await; // the metrics listener went along
 }
 
 #[tokio::test]
-async fn three_upgrades_in_a_row_lose_no_request_over_tls_and_http2() {
+async fn upgrades_in_a_row_lose_no_request_over_tls_and_http2() {
     let (gateway, successors) = gateway(false, |_| {}).await;
     let (address, seen) = (gateway.public, Arc::<Seen>::default());
     clients(&seen, move || Box::new(tls::over(socket(address), "localhost")));
     let streams = Arc::<Seen>::default();
     let over_http2: Vec<_> = (0..4).map(|_| tokio::spawn(streams_once_each(address, streams.clone()))).collect();
-    three_upgrades(&gateway, &successors, &seen).await;
+    upgrades_in_a_row(&gateway, &successors, &seen).await;
     streams.stop.store(true, Relaxed);
     for one in over_http2 {
         one.await.unwrap();

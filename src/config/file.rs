@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::thread;
 use std::time::Duration;
 
+use super::rate;
 use super::used::{
     AccessLog, Config, IdentityConfig, LimitsConfig, LogConfig, LogFormat, ManagementConfig, ManagementTls,
     PublicConfig, RedisConfig, RuntimeConfig, SessionConfig, SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
@@ -74,6 +75,7 @@ impl Reading<'_> {
         let session = self.session(&folder);
         let identity = self.identity(&folder, public.as_ref());
         let (limits, runtime, log) = (self.limits(), self.runtime(), self.log());
+        let rates = self.root.tables("rate").into_iter().filter_map(rate::policy).collect();
         self.root.finish();
         Some(Config {
             public: public?,
@@ -85,6 +87,7 @@ impl Reading<'_> {
             session,
             identity,
             limits,
+            rates,
             runtime,
             log,
         })

@@ -7,6 +7,7 @@ mod certificates;
 mod clients;
 mod file;
 mod network;
+mod rate;
 mod used;
 
 pub use certificate::{CertificateError, Served, served};
@@ -14,6 +15,7 @@ pub use certificates::{Certificates, Stamp};
 pub use clients::clients_signed_by;
 pub use file::{ConfigError, load, read};
 pub use network::{BadNetwork, Network};
+pub use rate::{RateKey, RatePolicy, WhenAway};
 pub use used::{
     AccessLog, Config, IdentityConfig, LimitsConfig, LogConfig, LogFormat, ManagementConfig, ManagementTls,
     PublicConfig, RedisConfig, RuntimeConfig, SessionConfig, SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,

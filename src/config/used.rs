@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::network::Network;
+use super::rate::RatePolicy;
 use crate::domain::{PlatformDomain, Zone};
 
 /// All settings of one node.
@@ -28,6 +29,8 @@ pub struct Config {
     pub identity: IdentityConfig,
     /// What one request may take.
     pub limits: LimitsConfig,
+    /// How often somebody may ask (no policies).
+    pub rates: Vec<RatePolicy>,
     /// Threads and shutdown.
     pub runtime: RuntimeConfig,
     /// Log and access log.

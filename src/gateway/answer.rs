@@ -19,6 +19,7 @@ use super::fields::{change_answer, value};
 use super::origins::Ground;
 use super::policy::{Fate, fate};
 use super::protect::{is_navigation, wants_page};
+use super::rate::Quota;
 use super::refusal::Refusal;
 use super::{addresses, jar};
 use crate::portal::{Failure, Language, WayOn, failure_page, sentence, title};
@@ -29,6 +30,8 @@ const ERROR: HeaderName = HeaderName::from_static("yimen-error");
 const SERVED_BY: HeaderName = HeaderName::from_static("yimen-served-by");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const POWERED_BY: HeaderName = HeaderName::from_static("x-powered-by");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const ALT_SVC: HeaderName = HeaderName::from_static("alt-svc");
 /// Fields that `dress` adds at most.
 const OURS_MAX: usize = 4;
@@ -44,10 +47,22 @@ pub(crate) fn dress(answer: &mut ResponseHeader, visit: &Visit, ctx: &Context, t
             settle(fields, visit);
         }
         fields.reserve(OURS_MAX);
+        if let Some(quota) = &visit.quota {
+            say_quota(fields, quota);
+        }
         fields.insert(SERVED_BY, visit.standing.served_by.clone());
         fields.insert(REQUEST_ID, ctx.request_id.header());
         secure(fields, tls);
     });
+}
+
+/// draft-ietf-httpapi-ratelimit-headers-10.
+fn say_quota(fields: &mut HeaderMap, quota: &Quota) {
+    for (name, value) in [(RATE_LIMIT, quota.field()), (RATE_LIMIT_POLICY, quota.policy_field())] {
+        if let Some(value) = value {
+            fields.insert(name, value);
+        }
+    }
 }
 
 fn secure(fields: &mut HeaderMap, tls: bool) {
@@ -194,6 +209,9 @@ pub(crate) async fn refuse(
 fn details(fields: &mut HeaderMap, refusal: &Refusal) -> pingora::Result<()> {
     if let Some(seconds) = refusal.retry_after_s() {
         fields.insert(RETRY_AFTER, seconds.into());
+    }
+    if let Refusal::RateLimited(quota) = refusal {
+        say_quota(fields, quota);
     }
     let insufficient =
         |wanted: String| format!("Session realm=\"yimen\", error=\"insufficient_user_authentication\", {wanted}");

@@ -10,6 +10,7 @@ use prometheus::IntGauge;
 use super::arrive::RequestId;
 use super::bulkhead::Place;
 use super::origins::Ground;
+use super::rate::Quota;
 use super::refusal::Refusal;
 use super::standing::Instance;
 use crate::domain::{Level, Timestamp};
@@ -44,6 +45,8 @@ pub(crate) struct Visit {
     pub(crate) standing: Place,
     pub(crate) session: Option<Arc<Live>>,
     pub(crate) assertion: Option<HeaderValue>,
+    /// How the visitor stands with the tightest rate policy.
+    pub(crate) quota: Option<Box<Quota>>,
     /// Whose origin it is answered on.
     pub(crate) ground: Ground,
     pub(crate) upgrade: bool,

@@ -32,6 +32,7 @@ mod path;
 mod policy;
 mod protect;
 mod queue;
+mod rate;
 mod redirect;
 mod refusal;
 mod resolve;
@@ -68,10 +69,11 @@ use self::context::{Context, Inflight, Visit};
 use self::fault::Fault;
 use self::origins::Ground;
 use self::queue::{Priority, Queues};
+use self::rate::{Asks, Rates};
 use self::refusal::Refusal;
 use self::resolve::Resolved;
 use self::standing::{Counters, Standings};
-use crate::config::{LimitsConfig, LogConfig, Network};
+use crate::config::{LimitsConfig, LogConfig, Network, RatePolicy};
 use crate::domain::{Timestamp, Zone};
 use crate::identity::Assertions;
 use crate::metrics::Metrics;
@@ -101,6 +103,8 @@ pub struct GatewayParts {
     pub metrics: Arc<Metrics>,
     /// What one request may take.
     pub limits: LimitsConfig,
+    /// How often somebody may ask.
+    pub rates: Vec<RatePolicy>,
     /// Network that the listener faces.
     pub zone: Zone,
     /// Hops whose forwarded address is believed.
@@ -119,6 +123,7 @@ pub struct Gateway {
     ids: RequestIds,
     standings: Arc<Standings>,
     queues: Queues,
+    rates: Option<Rates>,
     nobody: Counters,
     access_log: AccessLog,
     phases: Phases,
@@ -146,7 +151,17 @@ impl Gateway {
         let dropped = parts.metrics.log_lines_dropped.clone();
         let access_log = AccessLog::open(parts.log.access_file.as_deref(), dropped)?;
         let queues = Queues::new(&parts.limits, &parts.metrics);
-        Ok(Self { queues, ids: RequestIds::new(), nobody: standings.none(), standings, access_log, phases, parts })
+        let rates = Rates::of(&parts.rates, &parts.sessions, &parts.metrics);
+        Ok(Self {
+            queues,
+            rates,
+            ids: RequestIds::new(),
+            nobody: standings.none(),
+            standings,
+            access_log,
+            phases,
+            parts,
+        })
     }
 
     /// The health checks of what this gateway forwards to, to be run in the background.
@@ -198,8 +213,15 @@ impl Gateway {
         let is_handover = gateway && downstream.req_header().uri.path() == handover::HANDOVER;
         let resolved_at = Instant::now();
         self.phases.policy.observe((resolved_at - ctx.arrived).as_secs_f64());
-        let headers = &downstream.req_header().headers;
-        let admitted = protect::protect(headers, &mut visit, &self.parts.sessions, ctx.now).await;
+        let header = downstream.req_header();
+        let limited = self.limited(&mut visit, ctx, header, false).await;
+        let mut admitted = match limited {
+            Ok(()) => protect::protect(&header.headers, &mut visit, &self.parts.sessions, ctx.now).await,
+            refused => refused,
+        };
+        if admitted.is_ok() {
+            admitted = self.limited(&mut visit, ctx, header, true).await;
+        }
         // The clock is read as seldom as the figures allow: an open route is let through in the instant it is found.
         ctx.forwarded = Some(resolved_at);
         if !open {
@@ -271,6 +293,19 @@ impl Gateway {
         let answered = answer::refuse(downstream, &refusal, &asker, ctx.request_id.as_str(), self.parts.https).await;
         ctx.refusal = Some(refusal);
         answered
+    }
+
+    /// Counts the request for the rate policies; `known`: those by person.
+    async fn limited(
+        &self,
+        visit: &mut Visit,
+        ctx: &Context,
+        header: &RequestHeader,
+        known: bool,
+    ) -> Result<(), Refusal> {
+        let Some(rates) = &self.rates else { return Ok(()) };
+        let asks = Asks { client: ctx.client, path: header.uri.path(), now: ctx.now };
+        Box::pin(rates.count(visit, &asks, known)).await // in a box: where no policy is set, nobody has room for it
     }
 
     /// Where an address leads that belongs to another origin: by the hand-over where a session may be of use there.

@@ -1,5 +1,6 @@
 //! Our no, with its reason: one closed list, from which status, code, page and problem document are made.
 
+use super::rate::Quota;
 use crate::domain::Assurance;
 
 /// Why the gateway itself answers instead of a platform.
@@ -35,6 +36,8 @@ pub(crate) enum Refusal {
     UnknownItem,
     /// Nobody handles the item there, up to the nation.
     NotHandled,
+    /// More requests than a policy of `[[rate]]` allows.
+    RateLimited(Box<Quota>),
     /// The platform withdrew it.
     Gone(Option<String>),
     /// Planned work: notice and seconds.
@@ -108,6 +111,7 @@ impl Refusal {
             Self::HandoverRefused => (400, "handover-refused"),
             Self::HandoversTooMany => (429, "handovers-too-many"),
             Self::TicketRefused(_) => (403, "ticket-refused"),
+            Self::RateLimited(_) => (429, "rate-limited"),
             Self::SignInNeeded => (401, "sign-in-needed"),
             Self::SignInAgain(_) => (401, "sign-in-again"),
             Self::AssuranceTooLow(_) => (403, "assurance-too-low"),
@@ -129,6 +133,7 @@ impl Refusal {
     pub(crate) fn retry_after_s(&self) -> Option<u32> {
         match self {
             Self::Maintenance(_, seconds) => Some(*seconds),
+            Self::RateLimited(quota) => Some(u32::try_from(quota.reset_s).unwrap_or(u32::MAX)),
             Self::SessionStoreAway | Self::Overloaded | Self::PlatformBusy => Some(5), // a blip is over by then
             Self::HandoversTooMany => Some(60),                                        // the window of its counter
             Self::NoInstance => Some(10), // the breaker tries again by then

@@ -96,6 +96,7 @@ fn resolved(
         standing: Place::at(standing),
         session: None,
         assertion: None,
+        quota: None,
         ground,
         upgrade: false,
         canary_division: canary.is_some_and(|canary| canary::tried_in(canary, found.asked, table.divisions())),

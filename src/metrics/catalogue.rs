@@ -32,6 +32,8 @@ pub struct Metrics {
     pub queue_wait: Histogram,
     /// `yimen_shed_total{priority}`: `asset`, `anonymous`, `signed_in`, `submitting`: refused because a platform was at its cap.
     pub shed: IntCounterVec,
+    /// `yimen_rate_limited_total{policy}`: refused by a policy of `[[rate]]`.
+    pub rate_limited: IntCounterVec,
     /// `yimen_http_refusals_total{code}`: our own no, by reason code.
     pub refusals: IntCounterVec,
     /// `yimen_http_malformed_total`: connections that ended within a header.
@@ -148,6 +150,7 @@ impl Metrics {
                 "Requests refused because a platform had as many as it takes, by priority.",
                 &["priority"],
             )?,
+            rate_limited: counters(&r, "yimen_rate_limited_total", "Requests refused by a rate policy.", &["policy"])?,
             refusals: counters(
                 &r,
                 "yimen_http_refusals_total",

@@ -273,6 +273,7 @@ impl Rooms {
             portal: self.portal.clone(),
             metrics,
             limits: config.limits.clone(),
+            rates: config.rates.clone(),
             zone: config.public.zone,
             trusted_proxies: config.public.trusted_proxies.clone(),
             log: config.log.clone(),

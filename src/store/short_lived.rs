@@ -184,6 +184,21 @@ impl ShortLived {
         call!(self, "count", engine => engine.count(&tag, window, now))
     }
 
+    /// Lets one more through under `name` unless it comes too early (GCRA): `interval_us` is earned by each, `tolerance_us` may be
+    /// owed. `Ok(ahead)`: let through; `Err(ahead)`: not; `ahead` microseconds are spoken for. Redis counts by its own clock, which
+    /// all nodes share.
+    pub async fn meter(
+        &self,
+        name: &[u8],
+        interval_us: u64,
+        tolerance_us: u64,
+        now: Timestamp,
+    ) -> Result<Result<u64, u64>, StoreError> {
+        self.mend();
+        let tag = self.names.rate(name);
+        call!(self, "meter", engine => engine.meter(&tag, interval_us, tolerance_us, now))
+    }
+
     /// Tells `hear` of every session that ends anywhere, until it is dropped. Has its own connection, makes it again by
     /// itself, and says when notices may have been missed.
     pub async fn follow(&self, hear: impl Fn(Notice)) {

@@ -22,6 +22,8 @@ pub struct Setup {
     pub public: SocketAddr,
     pub metrics: SocketAddr,
     pub filings: Vec<Filing>,
+    /// Further TOML at the end of the settings.
+    pub more: String,
     settings: DocumentMut,
 }
 
@@ -30,8 +32,14 @@ impl Setup {
     pub fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("yimen-test-").tempdir().unwrap();
         let address = || SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let mut setup =
-            Self { public: address(), metrics: address(), filings: Vec::new(), settings: DocumentMut::new(), folder };
+        let mut setup = Self {
+            public: address(),
+            metrics: address(),
+            filings: Vec::new(),
+            more: String::new(),
+            settings: DocumentMut::new(),
+            folder,
+        };
         let path = |name: &str| setup.folder.path().join(name).display().to_string();
         let settings = [
             ("public.listen", setup.public.to_string()),
@@ -98,7 +106,7 @@ impl Setup {
         let platforms = self.folder.path().join("routes/platforms");
         self.filings.iter().for_each(|filing| filing.write(&platforms));
         let config = self.folder.path().join("yimen.toml");
-        fs::write(&config, self.settings.to_string()).unwrap();
+        fs::write(&config, format!("{}\n{}", self.settings, self.more)).unwrap();
         config
     }
 

@@ -21,7 +21,7 @@ const INTERNAL: Text = Text {
     sentence_en: "Your request was not completed, and the fault is ours. Try again in a moment; if it happens again, tell the help desk the number below.",
 };
 
-const TEXTS: [Text; 40] = [
+const TEXTS: [Text; 41] = [
     Text {
         code: "bad-host",
         title_zh: "网址不正确",
@@ -245,6 +245,13 @@ const TEXTS: [Text; 40] = [
         sentence_zh: "转到办理平台的链接不完整或已失效。请从首页重新进入要办的事项。",
         title_en: "The way to the platform is not complete",
         sentence_en: "The link to the platform is not complete or no longer right. Start again from the home page.",
+    },
+    Text {
+        code: "rate-limited",
+        title_zh: "访问过于频繁",
+        sentence_zh: "您在短时间内的访问次数超过了限制。请稍等片刻再试，您的登录不受影响。",
+        title_en: "Too many requests",
+        sentence_en: "More requests came in a short time than are allowed. Wait a moment and try again; you stay signed in.",
     },
     Text {
         code: "handovers-too-many",

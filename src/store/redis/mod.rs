@@ -116,6 +116,18 @@ impl RedisStore {
         self.link.run(script.arg(millis(window))).await
     }
 
+    pub(super) async fn meter(
+        &self,
+        tag: &Tag,
+        interval_us: u64,
+        tolerance_us: u64,
+        _: Timestamp,
+    ) -> Result<Result<u64, u64>, StoreError> {
+        let mut script = self.scripts.meter.key(format!("{RATE}{}", tag.hex()));
+        let (passed, ahead): (bool, u64) = self.link.run(script.arg(interval_us).arg(tolerance_us)).await?;
+        Ok(if passed { Ok(ahead) } else { Err(ahead) })
+    }
+
     /// A script with the names it makes keys from, so that `keys.rs` stays the one place where they are written.
     fn named<'a>(&self, script: &'a redis::Script) -> redis::ScriptInvocation<'a> {
         let mut named = script.prepare_invoke();

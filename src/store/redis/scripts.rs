@@ -90,6 +90,19 @@ if counted == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return counted
 "#;
 
+/// Answers whether it was let through, and how many microseconds are spoken for. A double holds microseconds until the year 2255.
+const METER: &str = r#"
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local interval, tolerance = tonumber(ARGV[1]), tonumber(ARGV[2])
+local due = tonumber(redis.call('GET', KEYS[1]) or now)
+if due < now or due > now + tolerance then due = now end
+if due + interval - now > tolerance then return { 0, due - now } end
+due = due + interval
+redis.call('SET', KEYS[1], string.format('%.0f', due), 'PX', math.ceil((due - now) / 1000))
+return { 1, due - now }
+"#;
+
 #[derive(Debug)]
 pub(super) struct Scripts {
     pub(super) put: Script,
@@ -98,6 +111,7 @@ pub(super) struct Scripts {
     pub(super) list: Script,
     pub(super) touch: Script,
     pub(super) count: Script,
+    pub(super) meter: Script,
 }
 
 impl Scripts {
@@ -110,6 +124,7 @@ impl Scripts {
             list: Script::new(LIST),
             touch: Script::new(TOUCH),
             count: Script::new(COUNT),
+            meter: Script::new(METER),
         }
     }
 }

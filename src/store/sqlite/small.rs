@@ -65,6 +65,42 @@ impl SqliteStore {
         u64::try_from(counted).map_err(|_| StoreError::Corrupt { what: "a counter" })
     }
 
+    pub(in crate::store) async fn meter(
+        &self,
+        tag: &Tag,
+        interval_us: u64,
+        tolerance_us: u64,
+        now: Timestamp,
+    ) -> Result<Result<u64, u64>, StoreError> {
+        let micros = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let now_us = micros(now.millis().saturating_mul(1000));
+        // A meter further ahead than it can be is from a clock that was set back, and begins anew.
+        let upsert = "INSERT INTO rate (name, counted, expires_at) VALUES ($1, $2 + $3, ($2 + $3) / 1000 + 1) \
+                      ON CONFLICT (name) DO UPDATE SET \
+                      counted = CASE WHEN rate.counted > $2 + $4 THEN $2 ELSE max(rate.counted, $2) END + $3, \
+                      expires_at = (CASE WHEN rate.counted > $2 + $4 THEN $2 ELSE max(rate.counted, $2) END + $3) / 1000 + 1 \
+                      WHERE rate.counted > $2 + $4 OR max(rate.counted, $2) + $3 - $2 <= $4 \
+                      RETURNING counted";
+        let due: Option<i64> = sqlx::query_scalar(upsert)
+            .bind(tag.bytes().as_slice())
+            .bind(now_us)
+            .bind(micros(interval_us))
+            .bind(micros(tolerance_us))
+            .fetch_optional(self.writer().await?)
+            .await
+            .map_err(failed)?;
+        let ahead = |due: i64| u64::try_from(due - now_us).unwrap_or(0);
+        if let Some(due) = due {
+            return Ok(Ok(ahead(due)));
+        }
+        let due: Option<i64> = sqlx::query_scalar("SELECT counted FROM rate WHERE name = $1")
+            .bind(tag.bytes().as_slice())
+            .fetch_optional(self.writer().await?)
+            .await
+            .map_err(failed)?;
+        Ok(Err(due.map_or(tolerance_us, ahead)))
+    }
+
     /// Removes one batch of each kind; returns how many rows went. Call again while it returns some.
     pub(in crate::store) async fn clean(&self, now: Timestamp) -> Result<u64, StoreError> {
         let expired = [
