@@ -50,7 +50,7 @@ fn a_path_that_passes_has_one_form_and_no_second_meaning() {
         " ",
         "\u{7f}",
     ];
-    bolero::check!().with_max_len(12).for_each(|bytes: &[u8]| {
+    bolero::check!(name = "path").with_max_len(12).for_each(|bytes: &[u8]| {
         let path = format!("/{}", chosen(bytes, &PIECES));
         let Ok(canonical) = canonical_path(&path) else { return };
         assert_eq!(canonical_path(&canonical).as_deref(), Ok(&*canonical), "a second look changes it");
@@ -85,7 +85,7 @@ fn a_host_that_passes_has_one_form() {
         "65536",
         "\t",
     ];
-    bolero::check!().with_max_len(12).for_each(|bytes: &[u8]| {
+    bolero::check!(name = "host").with_max_len(12).for_each(|bytes: &[u8]| {
         let value = chosen(bytes, &PIECES);
         let Some((name, port)) = canonical_host(&value) else { return };
         let whole = format!("{name}{port}");
@@ -119,7 +119,7 @@ fn no_spelling_of_a_reserved_name_is_kept() {
         "ssl",
         "a",
     ];
-    bolero::check!().with_max_len(8).for_each(|bytes: &[u8]| {
+    bolero::check!(name = "field-name").with_max_len(8).for_each(|bytes: &[u8]| {
         let name = chosen(bytes, &PIECES);
         assert_eq!(header_fate(&name), header_fate(&name.replace('_', "-")), "{name}");
         let plain = name.replace('_', "-");
@@ -134,7 +134,7 @@ fn a_cookie_is_read_or_refused_and_never_reaches_a_platform() {
     let (ours, cut) = (format!("__Host-yimen={id}"), format!("__Host-yimen={}", &id[1..]));
     let pieces =
         ["; ", ";", " ", "=", "a=1", "__Host-yimen", &ours, &cut, "__host-YIMEN-x=1", "\"", ",", "\t", "é", &id];
-    bolero::check!().with_max_len(8).for_each(|bytes: &[u8]| {
+    bolero::check!(name = "cookie").with_max_len(8).for_each(|bytes: &[u8]| {
         let header = chosen(bytes, &pieces);
         if let CookieRead::One(read) = cookie::read([header.as_bytes()]) {
             assert_eq!(read.encoded(), id, "an id that nobody sent");
@@ -176,7 +176,7 @@ fn no_token_holds_that_we_have_not_signed() {
         "[",
         "null",
     ];
-    bolero::check!().with_max_len(24).for_each(|bytes: &[u8]| {
+    bolero::check!(name = "token").with_max_len(24).for_each(|bytes: &[u8]| {
         let mut parts = bytes.splitn(3, |byte| *byte == 0);
         let mut part = || URL_SAFE_NO_PAD.encode(chosen(parts.next().unwrap_or_default(), &json));
         let token = format!("{}.{}.{}", part(), part(), part());
@@ -228,7 +228,7 @@ fn a_filing_is_read_or_every_mistake_has_its_place() {
         "\"杭州\"",
         "\"/../\"",
     ];
-    bolero::check!().with_max_len(40).for_each(|bytes: &[u8]| {
+    bolero::check!(name = "filing").with_max_len(40).for_each(|bytes: &[u8]| {
         let edited = lines.iter().enumerate().map(|(number, line)| match bytes.get(number) {
             Some(0..24) => String::new(),
             Some(24..48) => format!("{line}\n{line}\n"),

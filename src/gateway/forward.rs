@@ -2,7 +2,6 @@
 //! and nothing that only we may say.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use http::header::{COOKIE, FORWARDED, UPGRADE};
@@ -10,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
 use pingora::upstreams::peer::{HttpPeer, Peer};
 
+use super::connection::{Sender, Watch};
 use super::context::{Context, Visit};
 use super::fields::{change_request, value};
 use super::jar;
@@ -62,20 +62,24 @@ pub(crate) fn dress(
     request: &mut RequestHeader,
     visit: &Visit,
     ctx: &Context,
+    watch: Option<&Watch>,
     proto: &'static str,
 ) -> pingora::Result<()> {
     // `Host` goes on as it came, so it is not said again.
-    let address = address_text(ctx.client);
-    let forwarded = match ctx.client {
-        Some(IpAddr::V6(_)) => ["for=\"[", &address, "]\";proto=", proto].concat(), // RFC 7239 section 6
-        _ => ["for=", &address, ";proto=", proto].concat(),
+    let made;
+    let sender = match watch.and_then(|watch| watch.sender(ctx.client, proto)) {
+        Some(known) => known,
+        None => {
+            made = Sender::new(ctx.client, proto)?;
+            &made
+        }
     };
     change_request(request, |parts| {
         let fields = &mut parts.headers;
         strip_cookies(fields, visit)?;
         fields.reserve(OURS_MAX);
-        fields.insert(FORWARDED, value(forwarded)?);
-        fields.insert(FORWARDED_FOR, value(address)?);
+        fields.insert(FORWARDED, sender.forwarded.clone());
+        fields.insert(FORWARDED_FOR, sender.address.clone());
         fields.insert(FORWARDED_PROTO, HeaderValue::from_static(proto));
         fields.insert(REQUEST_ID, ctx.request_id.header());
         if let Some(assertion) = &visit.assertion {
@@ -83,21 +87,6 @@ pub(crate) fn dress(
         }
         Ok(())
     })
-}
-
-fn address_text(client: Option<IpAddr>) -> String {
-    match client {
-        Some(IpAddr::V4(address)) => {
-            let mut text = String::with_capacity(15);
-            for (place, octet) in address.octets().into_iter().enumerate() {
-                text.push_str(if place == 0 { "" } else { "." });
-                text.push_str(itoa::Buffer::new().format(octet)); // cheaper than the formatter, and on every request
-            }
-            text
-        }
-        Some(IpAddr::V6(address)) => address.to_string(),
-        None => "unknown".to_owned(),
-    }
 }
 
 fn strip_cookies(fields: &mut HeaderMap, visit: &Visit) -> pingora::Result<()> {

@@ -483,14 +483,14 @@ impl ProxyHttp for Gateway {
 
     async fn upstream_request_filter(
         &self,
-        _downstream: &mut Downstream,
+        downstream: &mut Downstream,
         request: &mut RequestHeader,
         ctx: &mut Context,
     ) -> pingora::Result<()> {
         (ctx.refusal, ctx.body_bytes) = (None, 0); // of an earlier try
         let proto = if self.parts.https { "https" } else { "http" };
         match &ctx.visit {
-            Some(visit) => forward::dress(request, visit, ctx, proto),
+            Some(visit) => forward::dress(request, visit, ctx, Watch::of(downstream.digest()), proto),
             None => Ok(()),
         }
     }

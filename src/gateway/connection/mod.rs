@@ -10,7 +10,9 @@ mod guarded;
 mod pace;
 mod proxy_protocol;
 mod seats;
+mod sender;
 mod watch;
 
 pub use self::front::{ConnectionLimits, Front};
+pub(crate) use self::sender::Sender;
 pub(crate) use self::watch::{Part, Watch};

@@ -1,12 +1,15 @@
 //! Which part of the conversation a connection is in: the phases write it, the stream reads it.
 
-use std::sync::Arc;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use pingora::http::ResponseHeader;
 use pingora::protocols::Digest;
 use pingora::protocols::raw_connect::ProxyDigest;
+
+use super::sender::Sender;
 
 /// A part of the conversation, each with a limit of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,12 +38,13 @@ pub(crate) struct Watch {
     opened: Instant,
     /// Milliseconds after `opened` since when nothing is asked.
     idle_since: AtomicU64,
+    sender: OnceLock<Sender>,
 }
 
 impl Watch {
     pub(super) fn new(part: Part) -> Arc<Self> {
         let [part, cut] = [part as u8, 0].map(AtomicU8::new);
-        Arc::new(Self { part, cut, opened: Instant::now(), idle_since: AtomicU64::new(0) })
+        Arc::new(Self { part, cut, opened: Instant::now(), idle_since: AtomicU64::new(0), sender: OnceLock::new() })
     }
 
     /// The watch of the connection that a request came by.
@@ -74,6 +78,15 @@ impl Watch {
     pub(crate) fn answered(&self, at: Instant) {
         self.idle_since.store(millis(at.saturating_duration_since(self.opened)), Relaxed);
         self.enter(Part::Idle);
+    }
+
+    /// The visitor of this connection in header fields; `None` when the connection's first request came from somebody else.
+    pub(crate) fn sender(&self, client: Option<IpAddr>, proto: &str) -> Option<&Sender> {
+        if self.sender.get().is_none() {
+            // Another request of the connection, by HTTP/2, may have been quicker: it says the same.
+            let _ = self.sender.set(Sender::new(client, proto).ok()?);
+        }
+        self.sender.get().filter(|sender| sender.is(client))
     }
 
     pub(super) fn idle_since(&self) -> Instant {
