@@ -356,7 +356,7 @@ async fn an_ambiguous_request_is_refused_or_arrives_as_exactly_one_with_one_mean
     let address = gateway.public;
     let asked = cases.iter().enumerate().map(|(number, (_, bytes))| {
         let bytes = placed(number, bytes);
-        tokio::task::spawn_blocking(move || say(address, &bytes, Duration::from_secs(2)))
+        tokio::task::spawn_blocking(move || say(address, &bytes, Duration::from_millis(500)))
     });
     let mut raws = Vec::new();
     for answer in asked.collect::<Vec<_>>() {

@@ -134,7 +134,7 @@ async fn an_ambiguous_http2_request_is_refused_or_arrives_as_exactly_one_with_on
         tokio::task::spawn_blocking(move || {
             let mut connection = Connection::open(address, &certificate);
             connection.send(&bytes);
-            connection.outcome(1, Duration::from_secs(3))
+            connection.outcome(1, Duration::from_secs(10))
         })
     });
     let mut outcomes = Vec::new();

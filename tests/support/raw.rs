@@ -26,16 +26,22 @@ impl Raw {
     }
 }
 
-/// Sends `bytes` and reads until the other side closes, or has been silent for `silence`.
+/// How long the first byte of an answer may take: tests run side by side on busy machines.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Sends `bytes` and reads until the other side closes, or has been silent for `silence` after it began to answer.
 pub fn say(address: SocketAddr, bytes: &[u8], silence: Duration) -> Raw {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(silence)).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let _ = stream.write_all(bytes); // it may be refused before the last byte
     let (mut answer, mut piece) = (Vec::new(), [0; 4096]);
     let closed = loop {
         match stream.read(&mut piece) {
             Ok(0) => break true,
-            Ok(read) => answer.extend_from_slice(&piece[..read]),
+            Ok(read) => {
+                answer.extend_from_slice(&piece[..read]);
+                stream.set_read_timeout(Some(silence)).unwrap();
+            }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => break false,
             Err(_) => break true, // reset: closed with bytes of ours unread
         }
