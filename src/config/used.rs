@@ -197,7 +197,7 @@ pub struct LimitsConfig {
     pub platform_queue_max: usize,
     /// How long they wait (3 s: longer, and people press reload).
     pub queue_wait: Duration,
-    /// From the first byte of a request's header to its last (10 s, Envoy's guide for edges).
+    /// From the first byte of a request's header to its last (10 s, Envoy's guide for edges); by HTTP/2, of any frame but DATA.
     pub header: Duration,
     /// For the TLS handshake (5 s).
     pub handshake: Duration,
@@ -207,7 +207,7 @@ pub struct LimitsConfig {
     pub connections_max: usize,
     /// Connections of one address, or one IPv6 /64 (200: a school or an office behind one address).
     pub connections_per_address_max: usize,
-    /// A visitor who sends nothing for this long while we wait for a body is cut (30 s).
+    /// Without a least rate: a visitor who sends or reads nothing for this long is cut (30 s).
     pub body_idle: Duration,
     /// An idle connection is closed after this long (60 s).
     pub keepalive: Duration,

@@ -530,11 +530,19 @@ impl ProxyHttp for Gateway {
 
     fn response_body_filter(
         &self,
-        _downstream: &mut Downstream,
-        _body: &mut Option<Bytes>,
+        downstream: &mut Downstream,
+        body: &mut Option<Bytes>,
         end: bool,
         ctx: &mut Context,
     ) -> pingora::Result<Option<Duration>> {
+        let rate = self.parts.limits.rate_bytes_min;
+        if rate > 0
+            && downstream.is_http2()
+            && let Some(chunk) = body
+        {
+            // The guard cuts a connection on which all waits for the visitor; this ends one stream among others.
+            downstream.set_write_timeout(Some(connection::time_to_read(chunk.len(), rate)));
+        }
         let Some(visit) = ctx.visit.as_ref().filter(|_| !end) else { return Ok(None) };
         let total = visit.route().map_or(u32::MAX, |route| route.deadlines.total_ms);
         if !visit.upgrade && ctx.arrived.elapsed() > Duration::from_millis(total.into()) {
