@@ -29,6 +29,7 @@ mod http2_floods;
 mod layers;
 mod malformed;
 mod mounted;
+mod overload;
 mod platform_origins;
 mod platform_tls;
 mod proxy_protocol;

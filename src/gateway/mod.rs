@@ -172,9 +172,8 @@ impl Gateway {
 
     /// Arrive, admit, resolve, protect. `Ok(Some(…))`: answer this here.
     async fn receive(&self, downstream: &mut Downstream, ctx: &mut Context) -> Result<Step, Refusal> {
-        if self.parts.metrics.inflight.get() > self.parts.limits.inflight_max {
-            return Err(Refusal::Overloaded);
-        }
+        let seems_known = |headers: &HeaderMap| matches!(protect::session_id(headers), Ok(Some(_)));
+        self.has_room(downstream.req_header(), seems_known)?;
         let peer = downstream.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip());
         ctx.client = arrive::client(peer, downstream.req_header(), &self.parts.trusted_proxies);
         let size = admit::admit(downstream.req_header_mut(), &self.parts.limits)?;
@@ -219,6 +218,10 @@ impl Gateway {
             Ok(()) => protect::protect(&header.headers, &mut visit, &self.parts.sessions, ctx.now).await,
             refused => refused,
         };
+        if admitted.is_ok() {
+            // Again, now that we know: a cookie that opens no session is no reason to be kept.
+            admitted = self.has_room(header, |_| visit.session.is_some());
+        }
         if admitted.is_ok() {
             admitted = self.limited(&mut visit, ctx, header, true).await;
         }
@@ -293,6 +296,12 @@ impl Gateway {
         let answered = answer::refuse(downstream, &refusal, &asker, ctx.request_id.as_str(), self.parts.https).await;
         ctx.refusal = Some(refusal);
         answered
+    }
+
+    /// Whether this gateway may work on one more request of such a priority.
+    fn has_room(&self, header: &RequestHeader, known: impl FnOnce(&HeaderMap) -> bool) -> Result<(), Refusal> {
+        let priority = || Priority::of(known(&header.headers), &header.method, &header.headers);
+        self.queues.admit(self.parts.metrics.inflight.get(), priority)
     }
 
     /// Counts the request for the rate policies; `known`: those by person.

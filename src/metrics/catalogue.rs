@@ -30,7 +30,7 @@ pub struct Metrics {
     pub platform_waiting: IntGaugeVec,
     /// `yimen_queue_wait_seconds`: of those that waited, whether they got a place or not.
     pub queue_wait: Histogram,
-    /// `yimen_shed_total{priority}`: `asset`, `anonymous`, `signed_in`, `submitting`: refused because a platform was at its cap.
+    /// `yimen_shed_total{priority}`: `asset`, `anonymous`, `signed_in`, `submitting`: refused because a platform, or the gateway, was at its cap.
     pub shed: IntCounterVec,
     /// `yimen_rate_limited_total{policy}`: refused by a policy of `[[rate]]`.
     pub rate_limited: IntCounterVec,
@@ -147,7 +147,7 @@ impl Metrics {
             shed: counters(
                 &r,
                 "yimen_shed_total",
-                "Requests refused because a platform had as many as it takes, by priority.",
+                "Requests refused because a platform, or the gateway, had as many as it takes, by priority.",
                 &["priority"],
             )?,
             rate_limited: counters(&r, "yimen_rate_limited_total", "Requests refused by a rate policy.", &["policy"])?,
