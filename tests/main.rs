@@ -48,3 +48,4 @@ mod store_contract;
 mod store_outage;
 mod streams;
 mod upgrade;
+mod waiting_room;

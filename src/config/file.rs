@@ -287,6 +287,7 @@ impl Reading<'_> {
             queue_max: count(fields.number("queue_max", 1000, 0..=100_000)),
             platform_queue_max: count(fields.number("platform_queue_max", 100, 0..=100_000)),
             queue_wait: millis(fields.number("queue_wait_ms", 3000, 0..=30_000)),
+            waiting_room_max: count(fields.number("waiting_room_max", 10_000, 0..=1_000_000)),
             header: seconds(fields.number("header_seconds", 10, 1..=600)),
             handshake: seconds(fields.number("handshake_seconds", 5, 1..=60)),
             rate_bytes_min: fields.number("rate_bytes_min", 1024, 0..=1024 * 1024),

@@ -197,6 +197,8 @@ pub struct LimitsConfig {
     pub platform_queue_max: usize,
     /// How long they wait (3 s: longer, and people press reload).
     pub queue_wait: Duration,
+    /// People in the waiting room of one platform (10 000: 24 bytes each, and more would wait for an hour).
+    pub waiting_room_max: usize,
     /// From the first byte of a request's header to its last (10 s, Envoy's guide for edges); by HTTP/2, of any frame but DATA.
     pub header: Duration,
     /// For the TLS handshake (5 s).

@@ -40,6 +40,7 @@ mod retry;
 mod siblings;
 mod standing;
 mod tls_peer;
+mod waiting_room;
 
 use std::io;
 use std::panic::AssertUnwindSafe;
@@ -49,8 +50,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::HeaderMap;
 use http::header::{COOKIE, SET_COOKIE};
+use http::{HeaderMap, Method};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
@@ -73,6 +74,7 @@ use self::rate::{Asks, Rates};
 use self::refusal::Refusal;
 use self::resolve::Resolved;
 use self::standing::{Counters, Standings};
+use self::waiting_room::{Tickets, Turn};
 use crate::config::{LimitsConfig, LogConfig, Network, RatePolicy};
 use crate::domain::{Timestamp, Zone};
 use crate::identity::Assertions;
@@ -113,6 +115,8 @@ pub struct GatewayParts {
     pub log: LogConfig,
     /// Whether people reach us by TLS (here or at a balancer), so that HSTS means something.
     pub https: bool,
+    /// Seals the tickets of waiting rooms; the same on every node.
+    pub waiting_key: [u8; 32],
     /// An origin for each platform, where `platform_domain` is set.
     pub origins: Option<Origins>,
 }
@@ -123,6 +127,7 @@ pub struct Gateway {
     ids: RequestIds,
     standings: Arc<Standings>,
     queues: Queues,
+    tickets: Tickets,
     rates: Option<Rates>,
     nobody: Counters,
     access_log: AccessLog,
@@ -140,7 +145,7 @@ struct Phases {
 impl Gateway {
     /// Opens the access log. `Err`: its file cannot be written.
     pub fn new(parts: GatewayParts) -> io::Result<Self> {
-        let standings = Arc::new(Standings::new(parts.metrics.clone(), parts.limits.platform_inflight_max));
+        let standings = Arc::new(Standings::new(parts.metrics.clone(), &parts.limits));
         let phase = |name| parts.metrics.phase_duration.with_label_values(&[name]);
         let phases = Phases {
             policy: phase("policy"),
@@ -154,6 +159,7 @@ impl Gateway {
         let rates = Rates::of(&parts.rates, &parts.sessions, &parts.metrics);
         Ok(Self {
             queues,
+            tickets: Tickets::new(parts.waiting_key),
             rates,
             ids: RequestIds::new(),
             nobody: standings.none(),
@@ -251,7 +257,7 @@ impl Gateway {
                 let handover = self.parts.origins.is_some() && is_handover;
                 return Ok(if handover { Step::Handover } else { Step::Inside });
             }
-            visit.standing.take()?;
+            self.take_place(&mut visit, downstream.req_header(), ctx.now)?;
             protect::introduce(&mut visit, &self.parts.assertions, ctx.now)?;
             Ok(Step::Forward)
         });
@@ -261,10 +267,13 @@ impl Gateway {
             // In a box of its own, so that the way of a request that need not wait stays small in memory.
             step = match Box::pin(self.queues.wait(&mut visit.standing, priority)).await {
                 Ok(()) => {
+                    if let Some(turn) = self.turn(&visit, header, ctx.now) {
+                        visit.standing.counters.room.admit(turn);
+                    }
                     (ctx.now, ctx.forwarded) = (Timestamp::now(), Some(Instant::now()));
                     protect::introduce(&mut visit, &self.parts.assertions, ctx.now).map(|()| Step::Forward)
                 }
-                Err(refusal) => Err(refusal),
+                Err(refusal) => Err(self.waiting_room(&visit, header, ctx.now).unwrap_or(refusal)),
             };
         }
         ctx.visit = Some(visit); // also for refusals: they count for the platform that was asked for
@@ -296,6 +305,39 @@ impl Gateway {
         let answered = answer::refuse(downstream, &refusal, &asker, ctx.request_id.as_str(), self.parts.https).await;
         ctx.refusal = Some(refusal);
         answered
+    }
+
+    /// Takes a place at the platform. While people wait for a page, one who is not signed in gets a page in turn only.
+    fn take_place(&self, visit: &mut Visit, header: &RequestHeader, now: Timestamp) -> Result<(), Refusal> {
+        if visit.standing.counters.room.is_empty() {
+            return visit.standing.take();
+        }
+        let (turn, free) = (self.turn(visit, header, now), visit.standing.free());
+        let in_turn = visit.session.is_none() && opens_page(header);
+        if in_turn && !visit.standing.counters.room.is_turn_of(turn, free, now) {
+            return Err(Refusal::PlatformBusy);
+        }
+        visit.standing.take()?;
+        if let Some(turn) = turn {
+            visit.standing.counters.room.admit(turn);
+        }
+        Ok(())
+    }
+
+    /// The visitor's ticket for the platform's waiting room, when a page is asked for and anybody waits there.
+    fn turn(&self, visit: &Visit, header: &RequestHeader, now: Timestamp) -> Option<Turn> {
+        let asks = !visit.standing.counters.room.is_empty() && opens_page(header);
+        asks.then(|| self.tickets.read(&header.headers, &visit.platform.id, now)).flatten()
+    }
+
+    /// The waiting room, for a person who opens a page; `None` for others, and when it is full.
+    fn waiting_room(&self, visit: &Visit, header: &RequestHeader, now: Timestamp) -> Option<Refusal> {
+        if !opens_page(header) {
+            return None;
+        }
+        let turn = self.tickets.read(&header.headers, &visit.platform.id, now);
+        let wait = visit.standing.counters.room.enter(&self.tickets, turn, &visit.platform.id, now)?;
+        Some(Refusal::WaitingRoom(Box::new(wait)))
     }
 
     /// Whether this gateway may work on one more request of such a priority.
@@ -610,6 +652,13 @@ impl ProxyHttp for Gateway {
             watch.answered(ended);
         }
     }
+}
+
+/// Whether a person's browser opens a page of its own.
+fn opens_page(header: &RequestHeader) -> bool {
+    header.method == Method::GET
+        && protect::wants_page(&header.headers)
+        && protect::is_top_level(&header.method, &header.headers)
 }
 
 /// Tells the connection which part of the conversation follows.

@@ -32,6 +32,10 @@ pub struct Metrics {
     pub queue_wait: Histogram,
     /// `yimen_shed_total{priority}`: `asset`, `anonymous`, `signed_in`, `submitting`: refused because a platform, or the gateway, was at its cap.
     pub shed: IntCounterVec,
+    /// `yimen_waiting_room_people{platform}`.
+    pub waiting_room_people: IntGaugeVec,
+    /// `yimen_waiting_room_total{platform,outcome}`: `entered`, `admitted`, `left`, `full`.
+    pub waiting_room: IntCounterVec,
     /// `yimen_rate_limited_total{policy}`: refused by a policy of `[[rate]]`.
     pub rate_limited: IntCounterVec,
     /// `yimen_http_refusals_total{code}`: our own no, by reason code.
@@ -149,6 +153,18 @@ impl Metrics {
                 "yimen_shed_total",
                 "Requests refused because a platform, or the gateway, had as many as it takes, by priority.",
                 &["priority"],
+            )?,
+            waiting_room_people: gauges(
+                &r,
+                "yimen_waiting_room_people",
+                "People who wait before a page of a platform that is full.",
+                &["platform"],
+            )?,
+            waiting_room: counters(
+                &r,
+                "yimen_waiting_room_total",
+                "People who came to a waiting room, by what became of them.",
+                &["platform", "outcome"],
             )?,
             rate_limited: counters(&r, "yimen_rate_limited_total", "Requests refused by a rate policy.", &["policy"])?,
             refusals: counters(

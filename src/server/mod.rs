@@ -239,13 +239,14 @@ struct Rooms {
     assertions: Arc<Assertions>,
     keys: Arc<Keys>,
     portal: Arc<Portal>,
+    waiting_key: [u8; 32],
 }
 
 impl Rooms {
     async fn build(config: &Config, loaded: &Loaded, metrics: Arc<Metrics>) -> Result<Self, StartError> {
         let durable = Arc::new(Durable::open(&config.stores.register).await?);
         let seal = SealKey::load_or_create(&config.session.key_file)?;
-        let form_key = seal.derive(b"portal forms");
+        let (form_key, waiting_key) = (seal.derive(b"portal forms"), seal.derive(b"waiting rooms"));
         let sessions =
             Sessions::open(config.session.clone(), config.stores.sessions.clone(), seal, metrics.clone()).await?;
         let accounts = Arc::new(Accounts::new(durable, &config.identity)?);
@@ -262,7 +263,7 @@ impl Rooms {
             metrics,
         }));
         let routes = Arc::new(LiveTable::new(loaded.table.clone()));
-        Ok(Self { routes, sessions, assertions, keys, portal })
+        Ok(Self { routes, sessions, assertions, keys, portal, waiting_key })
     }
 
     fn gateway_parts(&self, config: &Config, metrics: Arc<Metrics>) -> GatewayParts {
@@ -278,6 +279,7 @@ impl Rooms {
             trusted_proxies: config.public.trusted_proxies.clone(),
             log: config.log.clone(),
             https: config.public.origin.starts_with("https:"),
+            waiting_key: self.waiting_key,
             origins: Origins::of(&config.public),
         }
     }
