@@ -35,6 +35,7 @@ mod platform_tls;
 mod proxy_protocol;
 mod queue;
 mod rate_limits;
+mod readme;
 mod redirect;
 mod reload;
 mod retries;

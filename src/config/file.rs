@@ -122,6 +122,11 @@ impl Reading<'_> {
             fields.required("origin", "scheme, host and port, such as https://zwfw.example.gov");
         let plaintext = fields.flag("plaintext", false);
         let tls = self.tls(&fields, plaintext);
+        let client_ca = fields.parsed("client_ca", FILE).map(|path| self.at(path));
+        if client_ca.is_some() && plaintext {
+            let hint = "without TLS here, no visitor shows a certificate".to_owned();
+            fields.mistake(&fields.spot("client_ca"), "no `plaintext` beside it", Some(hint));
+        }
         let zone = fields.parsed("zone", "internet or extranet").unwrap_or(Zone::Internet);
         let trusted_proxies = values(fields.list("trusted_proxies", "networks such as 10.0.0.0/8"));
         let proxy_protocol = fields.flag("proxy_protocol", false);
@@ -143,6 +148,7 @@ impl Reading<'_> {
             hosts,
             origin: origin.0,
             tls,
+            client_ca,
             zone,
             trusted_proxies,
             proxy_protocol,

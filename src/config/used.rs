@@ -48,6 +48,8 @@ pub struct PublicConfig {
     pub origin: String,
     /// Certificate and key; `None` for a plaintext listener behind a balancer that ends TLS.
     pub tls: Option<TlsConfig>,
+    /// Authorities (PEM) whose certificates visitors may show; nobody has to (none: nobody is asked).
+    pub client_ca: Option<PathBuf>,
     /// Network that this listener faces (internet): a platform is not served in a zone it is not filed for.
     pub zone: Zone,
     /// Hops whose `X-Forwarded-For` is believed (none).

@@ -83,7 +83,7 @@ use crate::portal::{Portal, region_of};
 use crate::routing::{Access, LiveTable};
 use crate::session::Sessions;
 
-pub use self::connection::{ConnectionLimits, Front};
+pub use self::connection::{ClientCertificates, ConnectionLimits, Front};
 pub use self::health::HealthChecks;
 pub use self::host::canonical as canonical_host;
 pub use self::origins::Origins;

@@ -93,10 +93,16 @@ pub struct Metrics {
     pub platforms: IntGaugeVec,
     /// `yimen_filings_rejected`: filings of the last load that had a mistake.
     pub filings_rejected: IntGauge,
+    /// `yimen_filings_kept`: of those, served by their last good version.
+    pub filings_kept: IntGauge,
     /// `yimen_region_fallbacks_total{from_level,to_level}`.
     pub region_fallbacks: IntCounterVec,
     /// `yimen_tls_certificate_expiry_timestamp_seconds`.
     pub certificate_expiry: Gauge,
+    /// `yimen_tls_ocsp_staples{state}`: `shown`, `ignored`; of the public listener's certificates.
+    pub ocsp_staples: IntGaugeVec,
+    /// `yimen_client_certificates_total`.
+    pub client_certificates: IntCounter,
     /// `yimen_certificate_reloads_total{result}`: `ok`, `refused`: some certificate had a mistake and stays as it was.
     pub certificate_reloads: IntCounterVec,
     /// `yimen_route_table_reloads_total{result}`: `ok`, `mistakes`: filings were left out, `refused`: the table stays.
@@ -260,10 +266,11 @@ impl Metrics {
                 "Time the last build of the route table took.",
             )?,
             platforms: gauges(&r, "yimen_platforms", "Platforms in the route table.", &["level", "state"])?,
-            filings_rejected: gauge(
+            filings_rejected: gauge(&r, "yimen_filings_rejected", "Filings of the last load that had a mistake.")?,
+            filings_kept: gauge(
                 &r,
-                "yimen_filings_rejected",
-                "Filings left out of the last load because of a mistake.",
+                "yimen_filings_kept",
+                "Filings with a mistake whose last good version stays in force.",
             )?,
             region_fallbacks: counters(
                 &r,
@@ -275,6 +282,17 @@ impl Metrics {
                 &r,
                 "yimen_tls_certificate_expiry_timestamp_seconds",
                 "End of validity of the served certificate; of several, the first to end.",
+            )?,
+            ocsp_staples: gauges(
+                &r,
+                "yimen_tls_ocsp_staples",
+                "OCSP responses beside the served certificates: shown with them, or ignored because of a mistake.",
+                &["state"],
+            )?,
+            client_certificates: counter(
+                &r,
+                "yimen_client_certificates_total",
+                "TLS handshakes in which a visitor showed a certificate of an authority that we asked for.",
             )?,
             certificate_reloads: counters(
                 &r,

@@ -6,6 +6,7 @@
 //! Cost on a request's way: a few relaxed loads and stores; a clock is read only where somebody makes us wait.
 //! Fails: a visitor who is too slow is cut (`yimen_connections_cut_total`), one too many is closed before TLS.
 
+mod client_certificate;
 mod front;
 mod guarded;
 mod pace;
@@ -15,6 +16,8 @@ mod sender;
 mod streams;
 mod watch;
 
+pub use self::client_certificate::ClientCertificates;
+pub(crate) use self::client_certificate::client_certificate;
 pub use self::front::{ConnectionLimits, Front};
 pub(crate) use self::pace::time_to_read;
 pub(crate) use self::sender::Sender;
