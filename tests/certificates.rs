@@ -11,7 +11,7 @@ use rustls::pki_types::CertificateDer;
 use crate::support::filing::Filing;
 use crate::support::gateway::Gateway;
 use crate::support::platform::RecordingPlatform;
-use crate::support::process::yimen;
+use crate::support::process::{tool, yimen};
 use crate::support::tls::{Connection, connect};
 use crate::support::until;
 
@@ -183,4 +183,175 @@ async fn a_caller_of_the_management_api_shows_a_certificate_where_that_is_set() 
     let plain = crate::support::client().build().unwrap().get(format!("http://{listen}/v1/platforms")).send().await;
     assert!(plain.is_err(), "no TLS");
     drop(gateway);
+}
+
+/// An authority of a test with the tools that authorities use, in a folder of its own.
+struct Authority(std::path::PathBuf);
+
+impl Authority {
+    fn new(folder: &Path) -> Self {
+        let authority = Self(folder.join("authority"));
+        fs::create_dir(&authority.0).unwrap();
+        authority.openssl("req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 30 -subj /CN=Test-CA");
+        authority
+    }
+
+    fn openssl(&self, arguments: &str) {
+        let openssl = tool("openssl", "openssl");
+        let done =
+            std::process::Command::new(openssl).args(arguments.split(' ')).current_dir(&self.0).output().unwrap();
+        assert!(done.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    /// A certificate for localhost with this serial number; chain and key go where the gateway looks.
+    fn certifies(&self, folder: &Path, serial: u8) {
+        fs::write(self.0.join("san"), "subjectAltName=DNS:localhost,IP:127.0.0.1").unwrap();
+        self.openssl("req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout leaf.key -out leaf.csr -subj /CN=localhost");
+        self.openssl(&format!(
+            "x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -set_serial {serial} -days 20 -extfile san -out leaf.pem"
+        ));
+        let chain = [fs::read(self.0.join("leaf.pem")).unwrap(), fs::read(self.0.join("ca.pem")).unwrap()].concat();
+        fs::write(folder.join("certificate.pem"), chain).unwrap();
+        fs::copy(self.0.join("leaf.key"), folder.join("key.pem")).unwrap();
+    }
+
+    /// Its word about the certificate, `V` valid or `R` revoked, signed by whoever is named.
+    fn responds(&self, serial: u8, state: char, signer: &str) -> Vec<u8> {
+        let revoked = if state == 'R' { "200101000000Z" } else { "" };
+        let line = format!("{state}\t400101000000Z\t{revoked}\t{serial:02X}\tunknown\t/CN=localhost\n");
+        fs::write(self.0.join("index.txt"), line).unwrap();
+        self.openssl(&format!(
+            "ocsp -index index.txt -CA ca.pem -issuer ca.pem -serial {serial} -rsigner {signer}.pem -rkey {signer}.key \
+             -ndays 2 -respout response.der"
+        ));
+        fs::read(self.0.join("response.der")).unwrap()
+    }
+}
+
+/// What `openssl s_client` says of the response that is stapled.
+async fn stapled(address: SocketAddr) -> String {
+    let openssl = tool("openssl", "openssl");
+    let mut command = tokio::process::Command::new(openssl);
+    command.args(["s_client", "-connect", &address.to_string(), "-servername", "localhost", "-status"]);
+    let done = command.stdin(std::process::Stdio::null()).output().await.unwrap();
+    String::from_utf8_lossy(&done.stdout).into_owned()
+}
+
+#[tokio::test]
+async fn the_authoritys_word_is_stapled_when_it_is_good_and_left_out_with_a_reason_when_it_is_not() {
+    let mut kept = None;
+    let gateway = Gateway::with(|setup| {
+        let folder = setup.folder.path();
+        let authority = Authority::new(folder);
+        authority
+            .openssl("req -x509 -newkey rsa:2048 -nodes -keyout other.key -out other.pem -days 30 -subj /CN=Other");
+        authority.certifies(folder, 7);
+        fs::write(folder.join("certificate.ocsp"), authority.responds(7, 'V', "ca")).unwrap();
+        kept = Some(authority);
+    })
+    .await;
+    let (authority, file) = (kept.unwrap(), gateway.folder.path().join("certificate.ocsp"));
+    let said = stapled(gateway.public).await;
+    assert!(said.contains("OCSP Response Status: successful") && said.contains("Cert Status: good"), "{said}");
+    let shown = || async { gateway.metric("yimen_tls_ocsp_staples", "state=\"shown\"").await };
+    assert!((shown().await - 1.0).abs() < 0.1);
+    let checks = || yimen().arg("check").arg("--config").arg(&gateway.config).output().unwrap().stdout;
+    assert!(!String::from_utf8_lossy(&checks()).contains("ocsp"));
+
+    let mistakes = [
+        (authority.responds(8, 'V', "ca"), "speaks of another certificate"),
+        (authority.responds(7, 'V', "other"), "not signed by the issuer"),
+        (authority.responds(7, 'R', "ca"), "does not call the certificate good"),
+        (b"no response".to_vec(), "no successful OCSP response"),
+    ];
+    for (response, why) in mistakes {
+        fs::write(&file, response).unwrap();
+        gateway.process.signal("HUP");
+        let told = || async { gateway.process.errors().contains(why).then_some(()) };
+        until(&format!("the log says: {why}"), Duration::from_secs(10), told).await;
+        let said = stapled(gateway.public).await;
+        assert!(said.contains("OCSP response: no response sent"), "{why}: {said}");
+        assert!(shown().await < 0.1 && gateway.metric("yimen_tls_ocsp_staples", "state=\"ignored\"").await > 0.9);
+        let checked = String::from_utf8_lossy(&checks()).into_owned();
+        assert!(checked.contains(why), "{checked}");
+    }
+    fs::write(&file, authority.responds(7, 'V', "ca")).unwrap(); // seen without a signal
+    let again = || async { (shown().await > 0.9).then_some(()) };
+    until("a good one is shown again", Duration::from_secs(15), again).await;
+}
+
+#[tokio::test]
+async fn a_visitor_may_show_a_certificate_of_a_known_authority_and_no_platform_hears_of_it() {
+    let platform = RecordingPlatform::start();
+    let authority = |name: &str| {
+        let mut parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let key = rcgen::KeyPair::generate().unwrap();
+        (parameters.self_signed(&key).unwrap().pem(), rcgen::Issuer::new(parameters, key))
+    };
+    let of = |issuer: &rcgen::Issuer<'_, rcgen::KeyPair>| {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut parameters = rcgen::CertificateParams::new(vec!["li.example".to_owned()]).unwrap();
+        parameters.distinguished_name.push(rcgen::DnType::CommonName, "Li-whom-nobody-names");
+        let pem = parameters.signed_by(&key, issuer).unwrap().pem() + &key.serialize_pem();
+        reqwest::Identity::from_pem(pem.as_bytes()).unwrap()
+    };
+    let (ours, others) = (authority("ours"), authority("others"));
+    let gateway = Gateway::with(|setup| {
+        let file = setup.folder.path().join("visitors.pem");
+        fs::write(&file, &ours.0).unwrap();
+        setup.set("public.client_ca", file.display().to_string());
+        setup.filings =
+            vec![Filing::of("recorder", "330000").at(platform.address).path("/recorder/", "access = \"open\"")];
+    })
+    .await;
+    let address = format!("https://{}/recorder/", gateway.public);
+    let asks = |identity: Option<reqwest::Identity>| {
+        let client = crate::support::client().tls_danger_accept_invalid_certs(true);
+        let client = identity.into_iter().fold(client, |client, own| client.identity(own)).build().unwrap();
+        let request = client.get(&address).header("client-cert", ":forged:").header("x-ssl-client-cert", "forged");
+        async move { request.send().await.ok().map(|answer| answer.status().as_u16()) }
+    };
+    assert_eq!(asks(None).await, Some(200), "nobody has to");
+    assert!(gateway.metric("yimen_client_certificates_total", "").await < 0.1);
+    assert_eq!(asks(Some(of(&ours.1))).await, Some(200));
+    gateway.metric_reaches("yimen_client_certificates_total", "", 1.0).await;
+    assert_eq!(asks(Some(of(&others.1))).await, None, "signed by somebody else");
+    let heard = platform.requests();
+    assert_eq!(heard.len(), 2);
+    for request in heard {
+        let request = request.to_ascii_lowercase();
+        assert!(!request.contains("client-cert") && !request.contains("nobody-names"), "{request}");
+    }
+}
+
+#[tokio::test]
+async fn check_says_which_platforms_no_certificate_names() {
+    let mut setup = crate::support::gateway::Setup::new();
+    setup.set("public.platform_domain", "services.example");
+    let platform = RecordingPlatform::start();
+    setup.filings = ["tax", "pension"]
+        .map(|id| {
+            Filing::of(id, "330000").untrusted().at(platform.address).path(&format!("/{id}/"), "access = \"open\"")
+        })
+        .into();
+    let folder = setup.folder.path().join("certs");
+    fs::create_dir(&folder).unwrap();
+    setup.set("public.certificates_directory", folder.display().to_string());
+    let config = setup.write();
+    let told = || {
+        let checked = yimen().arg("check").arg("--config").arg(&config).output().unwrap();
+        (checked.status.code(), String::from_utf8_lossy(&checked.stdout).into_owned())
+    };
+    let shows = |hosts: &[&str]| drop(make(&folder.join("p.pem"), &folder.join("p.key.pem"), hosts, true));
+    let (status, text) = told();
+    assert!(status == Some(1) && text.contains("no certificate for") && text.contains("and 1 more"), "{text}");
+    shows(&["tax.services.example"]);
+    let (status, text) = told();
+    assert!(status == Some(1) && text.contains("no certificate for pension.services.example and 0 more"), "{text}");
+    shows(&["tax.services.example", "pension.services.example"]);
+    let (status, text) = told();
+    assert!(status == Some(0) && text.contains("no certificate for *.services.example"), "{text}");
+    shows(&["*.services.example"]);
+    assert!(!told().1.contains("no certificate"), "{}", told().1);
 }

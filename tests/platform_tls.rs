@@ -7,6 +7,7 @@ use std::future::poll_fn;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
@@ -235,4 +236,27 @@ async fn trailers_of_a_grpc_answer_are_passed_on_but_not_those_that_only_we_may_
         assert_eq!(trailers.get("grpc-status").unwrap(), "0");
         assert!(!trailers.contains_key("yimen-served-by"), "{trailers:?}");
     }
+}
+
+#[tokio::test]
+async fn a_platforms_new_authority_is_believed_without_a_signal_and_a_broken_file_changes_nothing() {
+    let folder = TempDir::new().unwrap();
+    let (right, wrong) = (Authority::new("right"), Authority::new("wrong"));
+    let platform = nginx(&right, folder.path(), "", "").await;
+    let gateway = Gateway::with(|setup| {
+        put(setup, "moving", "ca.pem", &wrong.pem());
+        let filing = Filing::of("moving", "330000").at(platform.address).path("/moving/", OPEN);
+        setup.filings = vec![filing.each(&secure("ca = \"ca.pem\""))];
+    })
+    .await;
+    let citizen = Citizen::of(&gateway);
+    citizen.get("/moving/").await.is_problem(502, "platform-untrusted");
+    let file = gateway.folder.path().join("routes/tls/moving/ca.pem");
+    fs::write(&file, right.pem()).unwrap();
+    let answers = || async { (citizen.get("/moving/").await.status == 200).then_some(()) };
+    crate::support::until("the new authority is believed", Duration::from_secs(15), answers).await;
+    fs::write(&file, "no certificate").unwrap();
+    gateway.metric_reaches("yimen_filings_kept", "", 1.0).await;
+    citizen.get("/moving/").await.has_status(200);
+    assert!(gateway.process.errors().contains("ca.pem"), "{}", gateway.process.errors());
 }

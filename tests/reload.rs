@@ -23,7 +23,7 @@ async fn hangs_up(gateway: &Gateway, result: &str, least: f64) {
 }
 
 #[tokio::test]
-async fn a_filing_added_is_served_and_one_with_a_mistake_is_left_out() {
+async fn a_filing_added_is_served_and_one_with_a_mistake_goes_on_as_before() {
     let platform = RecordingPlatform::start();
     let gateway = gateway(&["first", "second"], &platform).await;
     let citizen = Citizen::of(&gateway);
@@ -35,10 +35,36 @@ async fn a_filing_added_is_served_and_one_with_a_mistake_is_left_out() {
     citizen.get("/first/").await.has_status(200);
     fs::write(folder.join("second.toml"), "[platform]\nid = 7\n").unwrap();
     hangs_up(&gateway, "mistakes", 1.0).await;
-    citizen.get("/second/").await.is_problem(404, "no-route");
+    citizen.get("/second/").await.has_status(200);
     citizen.get("/third/").await.has_status(200);
-    assert!((gateway.metric("yimen_route_table_revision", "").await - 3.0).abs() < 0.5);
-    assert!((gateway.metric("yimen_filings_rejected", "").await - 1.0).abs() < 0.5);
+    assert!((gateway.metric("yimen_filings_kept", "").await - 1.0).abs() < 0.5);
+    let errors = gateway.process.errors();
+    assert!(errors.contains("second.toml") && errors.contains("last good version"), "{errors}");
+    fs::write(folder.join("fourth.toml"), "[platform]\nid = 7\n").unwrap();
+    hangs_up(&gateway, "mistakes", 2.0).await;
+    citizen.get("/second/").await.has_status(200);
+    assert!((gateway.metric("yimen_filings_kept", "").await - 1.0).abs() < 0.5, "a new one has no earlier version");
+    fs::remove_file(folder.join("fourth.toml")).unwrap();
+    fs::remove_file(folder.join("second.toml")).unwrap();
+    hangs_up(&gateway, "ok", 2.0).await;
+    citizen.get("/second/").await.is_problem(404, "no-route");
+    assert!((gateway.metric("yimen_route_table_revision", "").await - 5.0).abs() < 0.5);
+    assert!(gateway.metric("yimen_filings_rejected", "").await + gateway.metric("yimen_filings_kept", "").await < 0.5);
+}
+
+#[tokio::test]
+async fn a_filing_that_wants_a_place_of_another_keeps_the_place_it_had() {
+    let platform = RecordingPlatform::start();
+    let gateway = gateway(&["first", "second"], &platform).await;
+    let citizen = Citizen::of(&gateway);
+    let folder = gateway.folder.path().join("routes/platforms");
+    let greedy = Filing::of("second", "330000").at(platform.address).path("/first/", "access = \"open\"");
+    greedy.path("/more/", "access = \"open\"").write(&folder);
+    hangs_up(&gateway, "mistakes", 1.0).await;
+    citizen.get("/second/").await.has_status(200);
+    citizen.get("/first/").await.has_status(200);
+    citizen.get("/more/").await.is_problem(404, "no-route");
+    assert!((gateway.metric("yimen_filings_kept", "").await - 1.0).abs() < 0.5);
 }
 
 #[tokio::test]

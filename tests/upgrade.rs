@@ -9,12 +9,16 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use futures_util::{SinkExt, StreamExt};
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::filing::Filing;
 use crate::support::gateway::{Gateway, Setup};
 use crate::support::platform::RecordingPlatform;
 use crate::support::process::{Running, runs, yimen};
+use crate::support::window::Window;
 use crate::support::{client, free_port, tls, until};
 
 const REQUEST: &[u8] = b"GET /recorder/ HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -299,4 +303,55 @@ async fn systemd_hears_of_the_start_of_life_of_a_reload_of_the_successor_and_of_
     assert!(!before.iter().any(|message| message.contains("STOPPING")), "the service goes on: {before:?}");
     assert!(Command::new("kill").args(["-s", "TERM", &second.to_string()]).status().unwrap().success());
     heard.until("STOPPING=1");
+}
+
+/// How long WebSockets get that are open when a successor takes over.
+const GRACE: Duration = Duration::from_secs(5);
+
+#[tokio::test]
+async fn open_websockets_go_on_until_the_grace_ends_and_new_ones_come_to_the_successor() {
+    let window = Window::with(|setup| {
+        setup.plaintext();
+        setup.set("runtime.drain_seconds", i64::try_from(GRACE.as_secs()).unwrap());
+    })
+    .await;
+    let (successors, address) =
+        (Successors::of(&window.gateway), format!("ws://{}/hangzhou/echo", window.gateway.public));
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        let (mut socket, _) = tokio_tungstenite::connect_async(&address).await.unwrap();
+        assert!(echoes(&mut socket, "before").await);
+        open.push(socket);
+    }
+    let old = successors.serving().unwrap();
+    let (replaced, said) = successors.upgrade().await;
+    let since = Instant::now();
+    assert!(replaced, "{said}");
+    assert!(runs(old), "it waits for those under way");
+    let (mut new, _) = tokio_tungstenite::connect_async(&address).await.unwrap();
+    assert!(echoes(&mut new, "to the successor").await);
+
+    let mut echoed = 0;
+    while since.elapsed() < GRACE - Duration::from_secs(2) {
+        for socket in &mut open {
+            assert!(echoes(socket, "during").await, "closed after {:?} of {GRACE:?}", since.elapsed());
+        }
+        echoed += 1;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(echoed > 10, "{echoed}");
+    until("the old process ends", GRACE * 2, || async { (!runs(old)).then_some(()) }).await;
+    assert!(since.elapsed() > GRACE - Duration::from_secs(1), "before its time: {:?}", since.elapsed());
+    for socket in &mut open {
+        assert!(!echoes(socket, "after").await, "the process that had it is gone");
+    }
+    assert!(echoes(&mut new, "after").await);
+}
+
+type WebSocket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
+
+/// Whether a message comes back.
+async fn echoes(socket: &mut WebSocket, text: &str) -> bool {
+    let asked = socket.send(Message::text(text)).await;
+    asked.is_ok() && matches!(socket.next().await, Some(Ok(answer)) if answer == Message::text(text))
 }

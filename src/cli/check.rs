@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Outcome;
 use super::arguments::Format;
-use crate::config::{self, CertificateError, Certificates, Config, clients_signed_by};
+use crate::config::{self, CertificateError, Certificates, Config, Staple, clients_signed_by};
 use crate::domain::Timestamp;
 use crate::registry;
 use crate::routing::{Action, Matches, Route, RouteTable};
@@ -46,9 +46,10 @@ fn all(name: &str, text: String, folder: &Path) -> Vec<Mistake> {
         mistakes.extend(certificates(name, &config));
         let public = &config.public;
         let domain = public.platform_domain.as_ref();
-        match registry::load_under(&config.routes_directory, &public.hosts, domain, Timestamp::now()) {
+        match registry::load_under(&config.routes_directory, &public.hosts, domain, None, Timestamp::now()) {
             Ok(loaded) => {
                 mistakes.extend(loaded.mistakes);
+                mistakes.extend(uncovered(name, &config, &loaded.table));
                 mistakes.extend(shared_origin(name, &config, &loaded.table));
                 let trusted = domain.map(|domain| registry::trusted(&config.routes_directory, domain));
                 mistakes.extend(trusted.and_then(Result::ok).into_iter().flatten());
@@ -77,8 +78,47 @@ fn certificates(name: &str, config: &Config) -> Vec<Mistake> {
         ("public.certificate", of_default),
         ("management.certificate", of_management),
         ("management.client_ca", of_clients),
+        ("public.client_ca", config.public.client_ca.as_deref().and_then(|file| clients_signed_by(file).err())),
     ];
-    one.into_iter().filter_map(|(key, mistake)| Some(told(key, mistake?))).chain(of_folder).collect()
+    one.into_iter()
+        .filter_map(|(key, mistake)| Some(told(key, mistake?)))
+        .chain(of_folder)
+        .chain(staples(name, config))
+        .collect()
+}
+
+/// Responses of authorities that would not be shown. The certificates are, so it is a warning.
+fn staples(name: &str, config: &Config) -> Vec<Mistake> {
+    let tls = config.public.tls.as_ref();
+    let Some((certificates, _)) = tls.and_then(|tls| Certificates::load(tls, Timestamp::now()).ok()) else {
+        return Vec::new();
+    };
+    let ignored =
+        certificates.staples().filter_map(|staple| if let Staple::Ignored(why) = staple { Some(why) } else { None });
+    let expected = "an OCSP response that is good for the certificate beside it";
+    let told =
+        |why: &String| Mistake { severity: Severity::Warning, ..fault(name, "public.certificate", why, expected) };
+    ignored.map(told).collect()
+}
+
+/// Platforms have hosts below `platform_domain`, and browsers refuse one that no certificate names.
+fn uncovered(name: &str, config: &Config, table: &RouteTable) -> Option<Mistake> {
+    let (domain, tls) = (config.public.platform_domain.as_ref()?, config.public.tls.as_ref()?);
+    let (certificates, _) = Certificates::load(tls, Timestamp::now()).ok()?;
+    if certificates.cover(&format!("*.{domain}")) {
+        return None;
+    }
+    let filed = table.platforms().map(|(_, platform)| platform).filter(|platform| !platform.trusted);
+    let hosts =
+        filed.filter(|platform| platform.id.as_str() != "yimen").map(|platform| format!("{}.{domain}", platform.id));
+    let missing: Vec<String> = hosts.filter(|host| !certificates.cover(host)).collect();
+    let (got, severity) = match missing.first() {
+        Some(host) => (format!("no certificate for {host} and {} more", missing.len() - 1), Severity::Error),
+        None => (format!("no certificate for *.{domain}"), Severity::Warning), // the next platform has none
+    };
+    let expected =
+        format!("a certificate that names *.{domain}, as public.certificate or in public.certificates_directory");
+    Some(Mistake { severity, ..fault(name, "public.platform_domain", &got, &expected) })
 }
 
 /// Platforms do not trust one another, so an origin that several of them share is worth a look.

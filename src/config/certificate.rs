@@ -9,6 +9,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
+use super::staple::{Staple, staple};
 use super::used::TlsFiles;
 use crate::domain::Timestamp;
 
@@ -21,6 +22,8 @@ pub struct Served {
     pub not_after: Timestamp,
     /// DNS names of the leaf (RFC 5280 section 4.2.1.6), lower case; `*.` in front of a wildcard.
     pub names: Vec<String>,
+    /// What is stapled to it.
+    pub staple: Staple,
 }
 
 /// Why a certificate cannot be served.
@@ -62,16 +65,23 @@ pub enum CertificateError {
     },
 }
 
-/// Reads and checks chain and key: readable, of one pair, valid at `now`.
+/// Reads and checks chain and key: readable, of one pair, valid at `now`. A response of the authority that is not good to be
+/// stapled is no `Err`: the certificate is shown without.
 pub fn served(files: &TlsFiles, now: Timestamp) -> Result<Served, CertificateError> {
     let chain = chain(&files.certificate)?;
     let key = PrivateKeyDer::from_pem_slice(&bytes(&files.key)?)
         .map_err(|_| CertificateError::Shape { path: files.key.clone(), what: "private key" })?;
     let (not_after, names) = leaf(&files.certificate, &chain, now)?;
+    let (response, staple) = match staple(&files.certificate, &chain, now) {
+        Ok(None) => (None, Staple::Absent),
+        Ok(Some((response, until))) => (Some(response), Staple::Shown(until)),
+        Err(why) => (None, Staple::Ignored(why.to_string())),
+    };
     let provider = rustls::crypto::aws_lc_rs::default_provider();
-    let certified = rustls::sign::CertifiedKey::from_der(chain, key, &provider)
+    let mut certified = rustls::sign::CertifiedKey::from_der(chain, key, &provider)
         .map_err(|cause| CertificateError::Mismatch { path: files.key.clone(), cause })?;
-    Ok(Served { certified: Arc::new(certified), not_after, names })
+    certified.ocsp = response;
+    Ok(Served { certified: Arc::new(certified), not_after, names, staple })
 }
 
 fn bytes(path: &Path) -> Result<Vec<u8>, CertificateError> {

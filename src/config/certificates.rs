@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use rustls::sign::CertifiedKey;
 
 use super::certificate::{CertificateError, Served, served};
+use super::staple::{self, Staple};
 use super::used::{TlsConfig, TlsFiles};
 use crate::domain::Timestamp;
 
@@ -84,6 +85,23 @@ impl Certificates {
         self.more.values().map(|served| served.not_after).fold(self.default.not_after, Timestamp::min)
     }
 
+    /// What is stapled to each of them.
+    pub fn staples(&self) -> impl Iterator<Item = &Staple> {
+        [&self.default].into_iter().chain(self.more.values()).map(|served| &served.staple)
+    }
+
+    /// When the first response that is stapled is over.
+    pub fn first_staple_end(&self) -> Option<Timestamp> {
+        let ends =
+            self.staples().filter_map(|staple| if let Staple::Shown(until) = staple { Some(*until) } else { None });
+        ends.min()
+    }
+
+    /// Whether a visitor who asks for `name` is shown a certificate that names it.
+    pub fn cover(&self, name: &str) -> bool {
+        self.named(name).is_some()
+    }
+
     /// How many there are.
     pub fn count(&self) -> usize {
         1 + self.more.len()
@@ -139,7 +157,11 @@ impl Stamp {
             let looks = look(&path);
             (path, looks)
         };
-        Self(all.flat_map(|files| [files.certificate, files.key]).map(looked).collect())
+        Self(
+            all.flat_map(|files| [staple::file(&files.certificate), files.certificate, files.key])
+                .map(looked)
+                .collect(),
+        )
     }
 }
 

@@ -122,6 +122,11 @@ impl Reading<'_> {
             fields.required("origin", "scheme, host and port, such as https://zwfw.example.gov");
         let plaintext = fields.flag("plaintext", false);
         let tls = self.tls(&fields, plaintext);
+        let client_ca = fields.parsed("client_ca", FILE).map(|path| self.at(path));
+        if client_ca.is_some() && plaintext {
+            let hint = "without TLS here, no visitor shows a certificate".to_owned();
+            fields.mistake(&fields.spot("client_ca"), "no `plaintext` beside it", Some(hint));
+        }
         let zone = fields.parsed("zone", "internet or extranet").unwrap_or(Zone::Internet);
         let trusted_proxies = values(fields.list("trusted_proxies", "networks such as 10.0.0.0/8"));
         let proxy_protocol = fields.flag("proxy_protocol", false);
@@ -143,6 +148,7 @@ impl Reading<'_> {
             hosts,
             origin: origin.0,
             tls,
+            client_ca,
             zone,
             trusted_proxies,
             proxy_protocol,
@@ -287,6 +293,7 @@ impl Reading<'_> {
             queue_max: count(fields.number("queue_max", 1000, 0..=100_000)),
             platform_queue_max: count(fields.number("platform_queue_max", 100, 0..=100_000)),
             queue_wait: millis(fields.number("queue_wait_ms", 3000, 0..=30_000)),
+            waiting_room_max: count(fields.number("waiting_room_max", 10_000, 0..=1_000_000)),
             header: seconds(fields.number("header_seconds", 10, 1..=600)),
             handshake: seconds(fields.number("handshake_seconds", 5, 1..=60)),
             rate_bytes_min: fields.number("rate_bytes_min", 1024, 0..=1024 * 1024),

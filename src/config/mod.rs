@@ -8,14 +8,16 @@ mod clients;
 mod file;
 mod network;
 mod rate;
+mod staple;
 mod used;
 
 pub use certificate::{CertificateError, Served, served};
 pub use certificates::{Certificates, Stamp};
-pub use clients::clients_signed_by;
+pub use clients::{clients_signed_by, clients_with_certificates};
 pub use file::{ConfigError, load, read};
 pub use network::{BadNetwork, Network};
 pub use rate::{RateKey, RatePolicy, WhenAway};
+pub use staple::Staple;
 pub use used::{
     AccessLog, Config, IdentityConfig, LimitsConfig, LogConfig, LogFormat, ManagementConfig, ManagementTls,
     PublicConfig, RedisConfig, RuntimeConfig, SessionConfig, SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,

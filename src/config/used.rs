@@ -48,6 +48,8 @@ pub struct PublicConfig {
     pub origin: String,
     /// Certificate and key; `None` for a plaintext listener behind a balancer that ends TLS.
     pub tls: Option<TlsConfig>,
+    /// Authorities (PEM) whose certificates visitors may show; nobody has to (none: nobody is asked).
+    pub client_ca: Option<PathBuf>,
     /// Network that this listener faces (internet): a platform is not served in a zone it is not filed for.
     pub zone: Zone,
     /// Hops whose `X-Forwarded-For` is believed (none).
@@ -197,7 +199,9 @@ pub struct LimitsConfig {
     pub platform_queue_max: usize,
     /// How long they wait (3 s: longer, and people press reload).
     pub queue_wait: Duration,
-    /// From the first byte of a request's header to its last (10 s, Envoy's guide for edges).
+    /// People in the waiting room of one platform (10 000: 24 bytes each, and more would wait for an hour).
+    pub waiting_room_max: usize,
+    /// From the first byte of a request's header to its last (10 s, Envoy's guide for edges); by HTTP/2, of any frame but DATA.
     pub header: Duration,
     /// For the TLS handshake (5 s).
     pub handshake: Duration,
@@ -207,7 +211,7 @@ pub struct LimitsConfig {
     pub connections_max: usize,
     /// Connections of one address, or one IPv6 /64 (200: a school or an office behind one address).
     pub connections_per_address_max: usize,
-    /// A visitor who sends nothing for this long while we wait for a body is cut (30 s).
+    /// Without a least rate: a visitor who sends or reads nothing for this long is cut (30 s).
     pub body_idle: Duration,
     /// An idle connection is closed after this long (60 s).
     pub keepalive: Duration,

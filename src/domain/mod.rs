@@ -3,6 +3,7 @@
 //! Fails: one sentence for each word, with what was expected. Knows: nothing; every room may use it.
 
 mod assurance;
+mod client_certificate;
 mod division;
 mod item;
 mod owner;
@@ -13,6 +14,7 @@ mod time;
 mod zone;
 
 pub use assurance::{Assurance, BadAssurance};
+pub use client_certificate::ClientCertificate;
 pub use division::{BadDivisionCode, BadLevel, DivisionCode, Level};
 pub use item::{BadItemCode, ItemCode};
 pub use owner::{BadUscc, Uscc};

@@ -192,6 +192,7 @@ mod tests {
             platform_inflight_max: 10,
             queue_max: 10,
             platform_queue_max: 10,
+            waiting_room_max: 10_000,
             queue_wait: Duration::from_secs(1),
             header: Duration::from_secs(1),
             handshake: Duration::from_secs(1),

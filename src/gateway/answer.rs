@@ -213,6 +213,10 @@ fn details(fields: &mut HeaderMap, refusal: &Refusal) -> pingora::Result<()> {
     if let Refusal::RateLimited(quota) = refusal {
         say_quota(fields, quota);
     }
+    if let Refusal::WaitingRoom(wait) = refusal {
+        fields.insert(REFRESH, wait.retry_s.into()); // the page asks again by itself, and needs no script for it
+        fields.insert(SET_COOKIE, value(wait.ticket.clone())?);
+    }
     let insufficient =
         |wanted: String| format!("Session realm=\"yimen\", error=\"insufficient_user_authentication\", {wanted}");
     let (name, text) = match refusal {
@@ -232,6 +236,7 @@ fn page(refusal: &Refusal, asker: &Asker, request_id: &str) -> String {
         Refusal::SignInNeeded | Refusal::SignInAgain(_) => WayOn::SignIn(asker.target.clone()),
         Refusal::UnknownDivision | Refusal::NotHandled => WayOn::Region(asker.target.clone()),
         Refusal::OtherOrigin(address) | Refusal::TicketRefused(address) => WayOn::Address(address.clone()),
+        Refusal::WaitingRoom(wait) => WayOn::Wait { ahead: wait.ahead, seconds: wait.retry_s },
         _ => refusal.retry_after_s().map_or(WayOn::Home, WayOn::Retry),
     };
     let notice = refusal.notice();

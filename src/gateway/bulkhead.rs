@@ -110,6 +110,11 @@ impl Place {
         if self.taken { Ok(()) } else { Err(Refusal::PlatformBusy) }
     }
 
+    /// How many places nobody has.
+    pub(crate) fn free(&self) -> usize {
+        usize::try_from(self.standing.inflight_max - self.standing.counters.bulkhead.inflight.get()).unwrap_or_default()
+    }
+
     /// Waits for the place; whether it was taken. `None`: too many wait already.
     pub(crate) async fn wait(&mut self, waiting_max: usize, within: Duration) -> Option<bool> {
         let Self { standing, taken } = self;

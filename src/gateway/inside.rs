@@ -8,7 +8,7 @@ use http::header::{CONTENT_SECURITY_POLICY, COOKIE, EXPECT};
 use pingora::proxy::Session as Downstream;
 use pingora::{ErrorSource, ErrorType};
 
-use super::connection::{Part, Watch};
+use super::connection::{Part, Watch, client_certificate};
 use super::context::Context;
 use super::refusal::Refusal;
 use super::{GatewayParts, answer, arrive};
@@ -48,6 +48,7 @@ pub(crate) async fn answer(
         language: Language::of(&header.headers),
         origin: format!("{}://{}", if parts.https { "https" } else { "http" }, super::admit::host_field(header)),
         region: region_of(cookies()),
+        certificate: client_certificate(downstream.digest()).cloned(),
     };
     let mut response = parts.portal.answer(request, visitor).await;
     if let Some(policy) = parts.origins.as_ref().and_then(|origins| origins.policy.clone())

@@ -1,5 +1,6 @@
 //! The public listener: one request from arrival to its line in the log.
-//! Phases: arrive → admit → resolve → protect → forward → answer → finish; each is a file of that name.
+//! Phases: arrive → admit → resolve → protect → forward → answer → finish; each is a file of that name, and `receive` has the first four in
+//! their order.
 //! Shape: pingora calls the phases; `Gateway` holds what they use, `Context` what one request carries from one to the next.
 //! Cost: no lock, no store call and no signature for a request whose session is known; see `benches/`.
 //! Where: each platform that is not trusted answers on an origin of its own (`origins`), where a session comes by `handover`.
@@ -33,6 +34,7 @@ mod policy;
 mod protect;
 mod queue;
 mod rate;
+mod receive;
 mod redirect;
 mod refusal;
 mod resolve;
@@ -40,6 +42,7 @@ mod retry;
 mod siblings;
 mod standing;
 mod tls_peer;
+mod waiting_room;
 
 use std::io;
 use std::panic::AssertUnwindSafe;
@@ -50,7 +53,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::HeaderMap;
-use http::header::{COOKIE, SET_COOKIE};
+use http::header::SET_COOKIE;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
@@ -61,27 +64,27 @@ use pingora::{Error, ErrorSource, ErrorType};
 use prometheus::Histogram;
 
 use self::access_log::AccessLog;
-use self::admit::BodySize;
 use self::answer::Asker;
 use self::arrive::RequestIds;
 use self::connection::{Part, Watch};
-use self::context::{Context, Inflight, Visit};
+use self::context::{Context, Inflight};
 use self::fault::Fault;
 use self::origins::Ground;
-use self::queue::{Priority, Queues};
-use self::rate::{Asks, Rates};
+use self::queue::Queues;
+use self::rate::Rates;
+use self::receive::Step;
 use self::refusal::Refusal;
-use self::resolve::Resolved;
 use self::standing::{Counters, Standings};
+use self::waiting_room::Tickets;
 use crate::config::{LimitsConfig, LogConfig, Network, RatePolicy};
 use crate::domain::{Timestamp, Zone};
 use crate::identity::Assertions;
 use crate::metrics::Metrics;
-use crate::portal::{Portal, region_of};
-use crate::routing::{Access, LiveTable};
+use crate::portal::Portal;
+use crate::routing::LiveTable;
 use crate::session::Sessions;
 
-pub use self::connection::{ConnectionLimits, Front};
+pub use self::connection::{ClientCertificates, ConnectionLimits, Front};
 pub use self::health::HealthChecks;
 pub use self::host::canonical as canonical_host;
 pub use self::origins::Origins;
@@ -113,6 +116,8 @@ pub struct GatewayParts {
     pub log: LogConfig,
     /// Whether people reach us by TLS (here or at a balancer), so that HSTS means something.
     pub https: bool,
+    /// Seals the tickets of waiting rooms; the same on every node.
+    pub waiting_key: [u8; 32],
     /// An origin for each platform, where `platform_domain` is set.
     pub origins: Option<Origins>,
 }
@@ -123,6 +128,7 @@ pub struct Gateway {
     ids: RequestIds,
     standings: Arc<Standings>,
     queues: Queues,
+    tickets: Tickets,
     rates: Option<Rates>,
     nobody: Counters,
     access_log: AccessLog,
@@ -140,7 +146,7 @@ struct Phases {
 impl Gateway {
     /// Opens the access log. `Err`: its file cannot be written.
     pub fn new(parts: GatewayParts) -> io::Result<Self> {
-        let standings = Arc::new(Standings::new(parts.metrics.clone(), parts.limits.platform_inflight_max));
+        let standings = Arc::new(Standings::new(parts.metrics.clone(), &parts.limits));
         let phase = |name| parts.metrics.phase_duration.with_label_values(&[name]);
         let phases = Phases {
             policy: phase("policy"),
@@ -154,6 +160,7 @@ impl Gateway {
         let rates = Rates::of(&parts.rates, &parts.sessions, &parts.metrics);
         Ok(Self {
             queues,
+            tickets: Tickets::new(parts.waiting_key),
             rates,
             ids: RequestIds::new(),
             nobody: standings.none(),
@@ -168,104 +175,6 @@ impl Gateway {
     pub fn health_checks(&self) -> HealthChecks {
         let (routes, standings) = (self.parts.routes.clone(), self.standings.clone());
         HealthChecks { routes, standings, metrics: self.parts.metrics.clone() }
-    }
-
-    /// Arrive, admit, resolve, protect. `Ok(Some(…))`: answer this here.
-    async fn receive(&self, downstream: &mut Downstream, ctx: &mut Context) -> Result<Step, Refusal> {
-        if self.parts.metrics.inflight.get() > self.parts.limits.inflight_max {
-            return Err(Refusal::Overloaded);
-        }
-        let peer = downstream.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip());
-        ctx.client = arrive::client(peer, downstream.req_header(), &self.parts.trusted_proxies);
-        let size = admit::admit(downstream.req_header_mut(), &self.parts.limits)?;
-        let table = self.parts.routes.snapshot();
-        let header = downstream.req_header();
-        let asked = self.parts.origins.as_ref().map(|origins| origins.asked(header));
-        let asked = asked.as_ref();
-        if asked.is_some_and(|asked| asked.reserves(header.uri.path())) {
-            return Ok(Step::Handover);
-        }
-        let region = || {
-            region_of(header.headers.get_all(COOKIE).iter().map(http::HeaderValue::as_bytes))
-                .map(|code| code.to_string())
-        };
-        let (zone, metrics) = (self.parts.zone, &self.parts.metrics);
-        let resolved = resolve::resolve(header, &table, zone, &self.standings, metrics, asked, region)?;
-        let (mut visit, gateway) = match resolved {
-            Resolved::Forward(visit) => (visit, false),
-            Resolved::Gateway(visit) => (visit, true),
-            Resolved::Redirect(location) => return Ok(Step::Redirect(location)),
-            Resolved::Elsewhere(visit, address) => {
-                let address = self.way_there(header, &visit, address);
-                ctx.visit = Some(visit);
-                return Err(Refusal::OtherOrigin(address));
-            }
-        };
-        if asked.is_some()
-            && !gateway
-            && siblings::borrows_cookies(&header.method, &header.headers, || self.origin(header))
-        {
-            downstream.req_header_mut().remove_header(&COOKIE);
-        }
-        let route = visit.route().ok_or(Refusal::Internal)?;
-        let (body_bytes_max, websocket) = (route.body_bytes_max, route.websocket);
-        let open = route.access == Access::Open;
-        let is_handover = gateway && downstream.req_header().uri.path() == handover::HANDOVER;
-        let resolved_at = Instant::now();
-        self.phases.policy.observe((resolved_at - ctx.arrived).as_secs_f64());
-        let header = downstream.req_header();
-        let limited = self.limited(&mut visit, ctx, header, false).await;
-        let mut admitted = match limited {
-            Ok(()) => protect::protect(&header.headers, &mut visit, &self.parts.sessions, ctx.now).await,
-            refused => refused,
-        };
-        if admitted.is_ok() {
-            admitted = self.limited(&mut visit, ctx, header, true).await;
-        }
-        // The clock is read as seldom as the figures allow: an open route is let through in the instant it is found.
-        ctx.forwarded = Some(resolved_at);
-        if !open {
-            let known_at = Instant::now();
-            self.phases.session.observe((known_at - resolved_at).as_secs_f64());
-            ctx.forwarded = Some(known_at);
-        }
-        visit.bodiless = size == BodySize::Known(0);
-        if !visit.bodiless || websocket {
-            downstream.set_read_timeout(Some(self.parts.limits.body_idle));
-        }
-        if !visit.bodiless {
-            enter(downstream, Part::Body);
-        }
-        if let Some(canary) = visit.standing.canary() {
-            visit.canary = canary::chosen(canary, &visit, &downstream.req_header().headers, ctx.client);
-        }
-        visit.upgrade = forward::settle_upgrade(downstream.req_header_mut(), websocket);
-        let mut step = admitted.and_then(|()| {
-            if matches!(size, BodySize::Known(length) if length > body_bytes_max) {
-                return Err(Refusal::BodyTooLarge);
-            }
-            if gateway {
-                let handover = self.parts.origins.is_some() && is_handover;
-                return Ok(if handover { Step::Handover } else { Step::Inside });
-            }
-            visit.standing.take()?;
-            protect::introduce(&mut visit, &self.parts.assertions, ctx.now)?;
-            Ok(Step::Forward)
-        });
-        if matches!(step, Err(Refusal::PlatformBusy)) {
-            let header = downstream.req_header();
-            let priority = Priority::of(visit.session.is_some(), &header.method, &header.headers);
-            // In a box of its own, so that the way of a request that need not wait stays small in memory.
-            step = match Box::pin(self.queues.wait(&mut visit.standing, priority)).await {
-                Ok(()) => {
-                    (ctx.now, ctx.forwarded) = (Timestamp::now(), Some(Instant::now()));
-                    protect::introduce(&mut visit, &self.parts.assertions, ctx.now).map(|()| Step::Forward)
-                }
-                Err(refusal) => Err(refusal),
-            };
-        }
-        ctx.visit = Some(visit); // also for refusals: they count for the platform that was asked for
-        step
     }
 
     async fn refuse(&self, downstream: &mut Downstream, ctx: &mut Context, refusal: Refusal) -> pingora::Result<()> {
@@ -294,47 +203,6 @@ impl Gateway {
         ctx.refusal = Some(refusal);
         answered
     }
-
-    /// Counts the request for the rate policies; `known`: those by person.
-    async fn limited(
-        &self,
-        visit: &mut Visit,
-        ctx: &Context,
-        header: &RequestHeader,
-        known: bool,
-    ) -> Result<(), Refusal> {
-        let Some(rates) = &self.rates else { return Ok(()) };
-        let asks = Asks { client: ctx.client, path: header.uri.path(), now: ctx.now };
-        Box::pin(rates.count(visit, &asks, known)).await // in a box: where no policy is set, nobody has room for it
-    }
-
-    /// Where an address leads that belongs to another origin: by the hand-over where a session may be of use there.
-    fn way_there(&self, header: &RequestHeader, visit: &Visit, address: String) -> String {
-        let Some(origins) = &self.parts.origins else { return address };
-        let optional = visit.route().is_some_and(|route| route.access == Access::Optional);
-        let known = || matches!(protect::session_id(&header.headers), Ok(Some(_)));
-        let enters = !visit.platform.trusted && optional && origins.asked(header).own.is_none();
-        if enters && protect::is_top_level(&header.method, &header.headers) && known() {
-            return origins.at_platform(&visit.platform.id, &handover::entrance(resolve::target(header)));
-        }
-        address
-    }
-
-    /// The origin that was asked, as a browser names it.
-    fn origin(&self, header: &RequestHeader) -> String {
-        let (scheme, default) = if self.parts.https { ("https://", ":443") } else { ("http://", ":80") };
-        let host = admit::host_field(header);
-        [scheme, host.strip_suffix(default).unwrap_or(host)].concat()
-    }
-}
-
-/// What follows when nothing speaks against a request.
-enum Step {
-    Forward,
-    Inside,
-    /// A step on the way to a platform's origin.
-    Handover,
-    Redirect(String),
 }
 
 const CONTINUE: bool = false;
@@ -530,11 +398,19 @@ impl ProxyHttp for Gateway {
 
     fn response_body_filter(
         &self,
-        _downstream: &mut Downstream,
-        _body: &mut Option<Bytes>,
+        downstream: &mut Downstream,
+        body: &mut Option<Bytes>,
         end: bool,
         ctx: &mut Context,
     ) -> pingora::Result<Option<Duration>> {
+        let rate = self.parts.limits.rate_bytes_min;
+        if rate > 0
+            && downstream.is_http2()
+            && let Some(chunk) = body
+        {
+            // The guard cuts a connection on which all waits for the visitor; this ends one stream among others.
+            downstream.set_write_timeout(Some(connection::time_to_read(chunk.len(), rate)));
+        }
         let Some(visit) = ctx.visit.as_ref().filter(|_| !end) else { return Ok(None) };
         let total = visit.route().map_or(u32::MAX, |route| route.deadlines.total_ms);
         if !visit.upgrade && ctx.arrived.elapsed() > Duration::from_millis(total.into()) {

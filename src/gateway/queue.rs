@@ -1,10 +1,14 @@
-//! What happens to a request of a platform that is at its cap. People who are signed in wait for a short time, in the order
+//! Who comes first where there is no place for all: one order of priorities, for the gateway as a whole and for each platform.
+//! The gateway as a whole keeps the last fifth of `inflight_max` from assets, the last tenth from people it does not know, the
+//! last twentieth from those who only read; nobody waits there, for who waits takes as much memory as who is served.
+//! A platform that is at its cap: people who are signed in wait for a short time, in the order
 //! in which they came, in a queue with an end; the last quarter of it is kept for those who are sending something, the people
 //! in the middle of a case. Assets, and whoever is not signed in, are refused at once: 503 and `Retry-After`. While anybody
 //! waits, nobody who comes later takes a place that becomes free.
-//! Cost: for a request of a platform that is below its cap one more load; no lock. Bounded: the queue of one platform, the
+//! Cost: for a request of a platform that is below its cap, of a gateway that is, one more load; no lock. Bounded: the queue of one platform, the
 //! queues of all together, and the time.
 
+use std::ops::{Div, Sub};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -16,7 +20,7 @@ use super::refusal::Refusal;
 use crate::config::LimitsConfig;
 use crate::metrics::Metrics;
 
-/// Who is refused first when a platform has more requests than it takes, DESIGN section 7.
+/// Who is refused first where there are more requests than a platform, or the gateway, takes; DESIGN section 7.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Priority {
     /// Scripts, styles, pictures: the page comes without them, or from the browser's cache.
@@ -57,10 +61,25 @@ impl Priority {
     fn share_of(self, max: usize) -> usize {
         match self {
             Self::Asset | Self::Anonymous => 0,
-            Self::SignedIn => max - max / 4,
+            Self::SignedIn => without(max, 4),
             Self::Submitting => max,
         }
     }
+
+    /// How much of the gateway's `max` requests at a time may be there with it.
+    fn reach_of(self, max: i64) -> i64 {
+        match self {
+            Self::Asset => without(max, 5),
+            Self::Anonymous => without(max, 10),
+            Self::SignedIn => without(max, 20),
+            Self::Submitting => max,
+        }
+    }
+}
+
+/// All but a part.
+fn without<N: Copy + Sub<Output = N> + Div<Output = N>>(max: N, part: N) -> N {
+    max - max / part
 }
 
 /// The queues of all platforms together.
@@ -68,6 +87,7 @@ pub(crate) struct Queues {
     waiting: AtomicUsize,
     all_max: usize,
     platform_max: usize,
+    inflight_max: i64,
     within: Duration,
     waits: Histogram,
     shed: [IntCounter; 4],
@@ -80,9 +100,30 @@ impl Queues {
             waiting: AtomicUsize::new(0),
             all_max: limits.queue_max,
             platform_max: limits.platform_queue_max,
+            inflight_max: limits.inflight_max,
             within: limits.queue_wait,
             waits: metrics.queue_wait.clone(),
             shed: all.map(|priority| metrics.shed.with_label_values(&[priority.word()])),
+        }
+    }
+
+    /// Whether the gateway as a whole, which has so many requests under way with this one, has room for it. `priority` is asked
+    /// only when it is nearly full.
+    pub(crate) fn admit(&self, inflight: i64, priority: impl FnOnce() -> Priority) -> Result<(), Refusal> {
+        if inflight <= Priority::Asset.reach_of(self.inflight_max) {
+            return Ok(());
+        }
+        let priority = priority();
+        if inflight <= priority.reach_of(self.inflight_max) {
+            return Ok(());
+        }
+        self.count_shed(priority);
+        Err(Refusal::Overloaded)
+    }
+
+    fn count_shed(&self, priority: Priority) {
+        if let Some(shed) = self.shed.get(priority as usize) {
+            shed.inc();
         }
     }
 
@@ -99,9 +140,7 @@ impl Queues {
                 return Ok(());
             }
         }
-        if let Some(shed) = self.shed.get(priority as usize) {
-            shed.inc();
-        }
+        self.count_shed(priority);
         Err(Refusal::PlatformBusy)
     }
 }
@@ -149,5 +188,12 @@ mod tests {
         assert_eq!(Priority::Submitting.share_of(100), 100);
         assert_eq!(Priority::SignedIn.share_of(1), 1);
         assert_eq!(Priority::Anonymous.share_of(100), 0);
+    }
+
+    #[test]
+    fn the_gateway_as_a_whole_sheds_in_the_same_order() {
+        let all = [Priority::Asset, Priority::Anonymous, Priority::SignedIn, Priority::Submitting];
+        assert_eq!(all.map(|priority| priority.reach_of(100)), [80, 90, 95, 100]);
+        assert_eq!(all.map(|priority| priority.reach_of(1)), [1; 4], "a gateway for one is for everybody");
     }
 }

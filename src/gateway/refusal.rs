@@ -1,6 +1,7 @@
 //! Our no, with its reason: one closed list, from which status, code, page and problem document are made.
 
 use super::rate::Quota;
+use super::waiting_room::Wait;
 use crate::domain::Assurance;
 
 /// Why the gateway itself answers instead of a platform.
@@ -78,6 +79,8 @@ pub(crate) enum Refusal {
     PlatformGarbled,
     /// More requests of this platform at a time than it may have.
     PlatformBusy,
+    /// The same, and a person may wait for it.
+    WaitingRoom(Box<Wait>),
     /// More requests at a time than `limits.inflight_max`.
     Overloaded,
     /// A fault of ours.
@@ -124,6 +127,7 @@ impl Refusal {
             Self::PlatformReset => (502, "platform-reset"),
             Self::PlatformGarbled => (502, "platform-garbled"),
             Self::PlatformBusy => (503, "platform-busy"),
+            Self::WaitingRoom(_) => (503, "waiting-room"),
             Self::Overloaded => (503, "overloaded"),
             Self::Internal => (500, "internal"),
         }
@@ -133,6 +137,7 @@ impl Refusal {
     pub(crate) fn retry_after_s(&self) -> Option<u32> {
         match self {
             Self::Maintenance(_, seconds) => Some(*seconds),
+            Self::WaitingRoom(wait) => Some(wait.retry_s),
             Self::RateLimited(quota) => Some(u32::try_from(quota.reset_s).unwrap_or(u32::MAX)),
             Self::SessionStoreAway | Self::Overloaded | Self::PlatformBusy => Some(5), // a blip is over by then
             Self::HandoversTooMany => Some(60),                                        // the window of its counter

@@ -19,6 +19,8 @@ use super::bulkhead::Bulkhead;
 use super::checked::Checked;
 use super::retry::Budget;
 use super::tls_peer::TlsPeer;
+use super::waiting_room::{Room, Seen};
+use crate::config::LimitsConfig;
 use crate::domain::{PlatformId, Timestamp};
 use crate::metrics::Metrics;
 use crate::routing::{Canary, Platform, Upstream};
@@ -41,6 +43,8 @@ pub(crate) struct Standings {
     metrics: Arc<Metrics>,
     /// Requests at a time of a platform whose filing names no figure.
     inflight_max: u32,
+    /// People in the waiting room of one platform.
+    room_max: usize,
 }
 
 /// One platform.
@@ -78,14 +82,16 @@ pub(crate) struct Counters {
     pub(crate) upstream_ok: IntCounter,
     pub(crate) bulkhead: Bulkhead,
     pub(crate) budget: Budget,
+    pub(crate) room: Room,
 }
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other"];
 const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
 impl Standings {
-    pub(crate) fn new(metrics: Arc<Metrics>, inflight_max: u32) -> Self {
-        Self { all: DashMap::with_hasher(RandomState::default()), metrics, inflight_max }
+    pub(crate) fn new(metrics: Arc<Metrics>, limits: &LimitsConfig) -> Self {
+        let (inflight_max, room_max) = (limits.platform_inflight_max, limits.waiting_room_max);
+        Self { all: DashMap::with_hasher(RandomState::default()), metrics, inflight_max, room_max }
     }
 
     /// The standing of a platform as filed now.
@@ -101,7 +107,7 @@ impl Standings {
         let mut entry = self
             .all
             .entry(platform.id.clone())
-            .or_insert_with(|| made(&[], Arc::new(Counters::new(label, &self.metrics))));
+            .or_insert_with(|| made(&[], Arc::new(Counters::new(label, &self.metrics, self.room_max))));
         if !Arc::ptr_eq(&entry.platform, platform) {
             *entry = made(&entry.instances, entry.counters.clone());
         }
@@ -110,7 +116,7 @@ impl Standings {
 
     /// Counters for requests that no platform was found for.
     pub(crate) fn none(&self) -> Counters {
-        Counters::new("none", &self.metrics)
+        Counters::new("none", &self.metrics, 0)
     }
 }
 
@@ -272,15 +278,24 @@ fn speak_http2(options: &mut PeerOptions) {
 }
 
 impl Counters {
-    fn new(label: &str, metrics: &Arc<Metrics>) -> Self {
+    fn new(label: &str, metrics: &Arc<Metrics>, room_max: usize) -> Self {
         // A count that is a limit cannot be shared: a platform without a series of its own counts unseen.
         let count = |seen: &IntGaugeVec| {
             let unseen = (label == OVERFLOW).then(|| IntGauge::new("unseen", "unseen").ok()).flatten();
             unseen.unwrap_or_else(|| seen.with_label_values(&[label]))
         };
+        let outcome = |word| metrics.waiting_room.with_label_values(&[label, word]);
+        let seen = Seen {
+            people: count(&metrics.waiting_room_people),
+            entered: outcome("entered"),
+            admitted: outcome("admitted"),
+            left: outcome("left"),
+            full: outcome("full"),
+        };
         Self {
             bulkhead: Bulkhead::new(count(&metrics.platform_inflight), count(&metrics.platform_waiting)),
             budget: Budget::default(),
+            room: Room::new(room_max, seen),
             label: label.to_owned(),
             metrics: metrics.clone(),
             requests: Default::default(),

@@ -30,8 +30,12 @@ pub struct Metrics {
     pub platform_waiting: IntGaugeVec,
     /// `yimen_queue_wait_seconds`: of those that waited, whether they got a place or not.
     pub queue_wait: Histogram,
-    /// `yimen_shed_total{priority}`: `asset`, `anonymous`, `signed_in`, `submitting`: refused because a platform was at its cap.
+    /// `yimen_shed_total{priority}`: `asset`, `anonymous`, `signed_in`, `submitting`: refused because a platform, or the gateway, was at its cap.
     pub shed: IntCounterVec,
+    /// `yimen_waiting_room_people{platform}`.
+    pub waiting_room_people: IntGaugeVec,
+    /// `yimen_waiting_room_total{platform,outcome}`: `entered`, `admitted`, `left`, `full`.
+    pub waiting_room: IntCounterVec,
     /// `yimen_rate_limited_total{policy}`: refused by a policy of `[[rate]]`.
     pub rate_limited: IntCounterVec,
     /// `yimen_http_refusals_total{code}`: our own no, by reason code.
@@ -89,10 +93,16 @@ pub struct Metrics {
     pub platforms: IntGaugeVec,
     /// `yimen_filings_rejected`: filings of the last load that had a mistake.
     pub filings_rejected: IntGauge,
+    /// `yimen_filings_kept`: of those, served by their last good version.
+    pub filings_kept: IntGauge,
     /// `yimen_region_fallbacks_total{from_level,to_level}`.
     pub region_fallbacks: IntCounterVec,
     /// `yimen_tls_certificate_expiry_timestamp_seconds`.
     pub certificate_expiry: Gauge,
+    /// `yimen_tls_ocsp_staples{state}`: `shown`, `ignored`; of the public listener's certificates.
+    pub ocsp_staples: IntGaugeVec,
+    /// `yimen_client_certificates_total`.
+    pub client_certificates: IntCounter,
     /// `yimen_certificate_reloads_total{result}`: `ok`, `refused`: some certificate had a mistake and stays as it was.
     pub certificate_reloads: IntCounterVec,
     /// `yimen_route_table_reloads_total{result}`: `ok`, `mistakes`: filings were left out, `refused`: the table stays.
@@ -147,8 +157,20 @@ impl Metrics {
             shed: counters(
                 &r,
                 "yimen_shed_total",
-                "Requests refused because a platform had as many as it takes, by priority.",
+                "Requests refused because a platform, or the gateway, had as many as it takes, by priority.",
                 &["priority"],
+            )?,
+            waiting_room_people: gauges(
+                &r,
+                "yimen_waiting_room_people",
+                "People who wait before a page of a platform that is full.",
+                &["platform"],
+            )?,
+            waiting_room: counters(
+                &r,
+                "yimen_waiting_room_total",
+                "People who came to a waiting room, by what became of them.",
+                &["platform", "outcome"],
             )?,
             rate_limited: counters(&r, "yimen_rate_limited_total", "Requests refused by a rate policy.", &["policy"])?,
             refusals: counters(
@@ -244,10 +266,11 @@ impl Metrics {
                 "Time the last build of the route table took.",
             )?,
             platforms: gauges(&r, "yimen_platforms", "Platforms in the route table.", &["level", "state"])?,
-            filings_rejected: gauge(
+            filings_rejected: gauge(&r, "yimen_filings_rejected", "Filings of the last load that had a mistake.")?,
+            filings_kept: gauge(
                 &r,
-                "yimen_filings_rejected",
-                "Filings left out of the last load because of a mistake.",
+                "yimen_filings_kept",
+                "Filings with a mistake whose last good version stays in force.",
             )?,
             region_fallbacks: counters(
                 &r,
@@ -259,6 +282,17 @@ impl Metrics {
                 &r,
                 "yimen_tls_certificate_expiry_timestamp_seconds",
                 "End of validity of the served certificate; of several, the first to end.",
+            )?,
+            ocsp_staples: gauges(
+                &r,
+                "yimen_tls_ocsp_staples",
+                "OCSP responses beside the served certificates: shown with them, or ignored because of a mistake.",
+                &["state"],
+            )?,
+            client_certificates: counter(
+                &r,
+                "yimen_client_certificates_total",
+                "TLS handshakes in which a visitor showed a certificate of an authority that we asked for.",
             )?,
             certificate_reloads: counters(
                 &r,

@@ -148,6 +148,7 @@ impl Browser {
             language: Language::of(request.headers()),
             origin: ORIGIN.to_owned(),
             region: region_of([cookies.as_bytes()]),
+            certificate: None,
         };
         let response = desk.portal.answer_at(request, visitor, desk.now).await;
         for set in response.headers().get_all(SET_COOKIE) {

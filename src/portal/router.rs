@@ -16,7 +16,7 @@ use super::language::Language;
 use super::return_to::ReturnTo;
 use super::{account, answer, home, key_set, region, sign_in, sign_out};
 use crate::config::SessionConfig;
-use crate::domain::{DivisionCode, Timestamp};
+use crate::domain::{ClientCertificate, DivisionCode, Timestamp};
 use crate::identity::{Accounts, Keys};
 use crate::metrics::Metrics;
 use crate::routing::{Divisions, Items};
@@ -62,6 +62,8 @@ pub struct Visitor {
     pub origin: String,
     /// The region of their choice.
     pub region: Option<DivisionCode>,
+    /// The certificate they showed, where `public.client_ca` asks for one; for sign-in, and never for a platform.
+    pub certificate: Option<ClientCertificate>,
 }
 
 /// The pages.

@@ -14,7 +14,7 @@ use super::error::RegistryError;
 use super::filing::{Filing, Known};
 use super::own::own_platform;
 use crate::domain::{PlatformDomain, PlatformId, Timestamp};
-use crate::routing::{Compiled, Divisions, Items, Platform, RouteTable, RoutingError};
+use crate::routing::{Compiled, Divisions, Items, Platform, PlatformState, RouteTable, RoutingError};
 use crate::written::{Document, Fields, Mistake, Mistakes, Severity};
 
 const FILING_BYTES_MAX: u64 = 16 << 20; // a filing of 65 535 routes
@@ -32,12 +32,48 @@ pub struct Loaded {
     pub filings_ok: usize,
     /// Filings left out.
     pub filings_rejected: usize,
+    /// Of those, the ones that keep the last good version which `Before` had.
+    pub filings_kept: usize,
+    /// Which file each good filing was read from.
+    pub sources: Sources,
     /// All divisions.
     pub divisions: Arc<Divisions>,
     /// All items.
     pub items: Arc<Items>,
     /// Time that compiling took, for the metric `yimen_route_table_build_duration_seconds`.
     pub build: Duration,
+}
+
+/// The good filings by their files.
+pub type Sources = HashMap<PathBuf, Source>;
+
+/// What of a good filing is kept beside the table.
+#[derive(Clone, Debug)]
+pub struct Source {
+    id: PlatformId,
+    approved_on: Option<Date>,
+    valid_until: Option<Date>,
+}
+
+/// What is in force while filings are read anew: one with a mistake keeps its last good version.
+#[derive(Clone, Copy, Debug)]
+pub struct Before<'a> {
+    /// The table in force.
+    pub table: &'a RouteTable,
+    /// What it was made of.
+    pub sources: &'a Sources,
+}
+
+impl Before<'_> {
+    /// The last good version of the filing in a file, which ends on the day that it named.
+    fn version(&self, path: &Path, today: Date) -> Option<Entry> {
+        let source = self.sources.get(path)?;
+        let mut platform = Platform::clone(self.table.platform(source.id.as_str())?);
+        if source.valid_until.is_some_and(|last| last < today) && platform.state == PlatformState::Active {
+            platform.state = PlatformState::Expired;
+        }
+        Some(Entry { platform, approved_on: source.approved_on, path: path.to_owned() })
+    }
 }
 
 /// A filing that is to be served, and where it was written.
@@ -51,14 +87,15 @@ struct Entry {
 /// Where two filings want one place, the one approved earlier has it. `portal_hosts`: lower case, without port.
 /// `Err`: the data files or the folder of filings cannot be read. A bad filing is no `Err`: it is left out and named.
 pub fn load(directory: &Path, portal_hosts: &[String], now: Timestamp) -> Result<Loaded, RegistryError> {
-    load_under(directory, portal_hosts, None, now)
+    load_under(directory, portal_hosts, None, None, now)
 }
 
-/// The same where platforms may have origins of their own, below `platform_domain`.
+/// The same where platforms may have origins of their own, below `platform_domain`, and where `before` is in force.
 pub fn load_under(
     directory: &Path,
     portal_hosts: &[String],
     platform_domain: Option<&PlatformDomain>,
+    before: Option<Before<'_>>,
     now: Timestamp,
 ) -> Result<Loaded, RegistryError> {
     let (divisions, items) = data(directory)?;
@@ -67,30 +104,64 @@ pub fn load_under(
         Known { divisions: &divisions, items: &items, portal_hosts, tls_directory: &tls_directory, platform_domain };
     let paths = filing_paths(&directory.join("platforms"))?;
     let (mut entries, mut mistakes, mut seen) = (Vec::new(), Vec::new(), HashMap::new());
-    let mut filings_rejected = 0;
+    let (mut rejected, mut sources) = (Vec::new(), Sources::new());
     for path in &paths {
         match read(path, &known, &mut seen, &mut mistakes) {
-            Some(filing) => entries.extend(entry(filing, path, today(now))),
-            None => filings_rejected += 1,
+            Some(filing) => {
+                let (id, approved_on, valid_until) =
+                    (filing.platform.id.clone(), filing.approved_on, filing.valid_until);
+                sources.insert(path.clone(), Source { id, approved_on, valid_until });
+                entries.extend(entry(filing, path, today(now)));
+            }
+            None => rejected.push(path),
         }
+    }
+    let mut filings_rejected = rejected.len();
+    let last_good = |path: &Path| before.and_then(|before| before.version(path, today(now)));
+    let kept: Vec<Entry> = rejected.into_iter().filter_map(|path| last_good(path)).collect();
+    let mut filings_kept = 0;
+    // Unless another file has the platform now.
+    for entry in kept.into_iter().filter(|entry| !seen.contains_key(&entry.platform.id)) {
+        sources.extend(
+            before
+                .and_then(|before| before.sources.get_key_value(&entry.path))
+                .map(|(path, source)| (path.clone(), source.clone())),
+        );
+        entries.push(entry);
+        filings_kept += 1;
     }
     entries.sort_by(|a, b| (a.approved_on, &a.platform.id).cmp(&(b.approved_on, &b.platform.id)));
     let started = Instant::now();
     let (platforms, places): (Vec<_>, Vec<_>) =
         entries.into_iter().map(|Entry { platform, path, .. }| (platform, path)).unzip();
     let ids: Vec<PlatformId> = platforms.iter().map(|platform| platform.id.clone()).collect();
-    let platforms = own_platform().into_iter().chain(platforms).collect();
-    let Compiled { table, refused } =
-        RouteTable::compile(Arc::clone(&divisions), Arc::clone(&items), portal_hosts, platforms);
+    let compile = |platforms: Vec<Platform>| {
+        let platforms = own_platform().into_iter().chain(platforms).collect();
+        RouteTable::compile(Arc::clone(&divisions), Arc::clone(&items), portal_hosts, platforms)
+    };
+    let Compiled { mut table, refused } = compile(platforms);
+    // What the table refuses keeps its last good version too, so it is compiled once more with that in its place.
+    let is_refused = |id: &PlatformId| refused.iter().any(|error| error.platform() == Some(id));
+    let in_place = |id: &PlatformId, path: &PathBuf| match is_refused(id) {
+        true => last_good(path).map(|entry| entry.platform).filter(|platform| platform.id == *id),
+        false => table.platform(id.as_str()).map(|platform| Platform::clone(platform)),
+    };
+    let mut refused_again = Vec::new();
+    if ids.iter().zip(&places).any(|(id, path)| is_refused(id) && last_good(path).is_some()) {
+        let again = compile(ids.iter().zip(&places).filter_map(|(id, path)| in_place(id, path)).collect());
+        refused_again.extend(again.refused.into_iter().filter(|error| !error.platform().is_some_and(is_refused)));
+        filings_kept += ids.iter().filter(|id| is_refused(id) && again.table.platform(id.as_str()).is_some()).count();
+        table = again.table;
+    }
     let build = started.elapsed();
-    for error in &refused {
+    for error in refused.iter().chain(&refused_again) {
         filings_rejected += 1;
         let place = ids.iter().position(|id| Some(id) == error.platform()).and_then(|index| places.get(index));
         mistakes.extend(place.map(|path| refusal(path, error)));
     }
     mistakes.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
     let filings_ok = paths.len() - filings_rejected;
-    Ok(Loaded { table, mistakes, filings_ok, filings_rejected, divisions, items, build })
+    Ok(Loaded { table, mistakes, filings_ok, filings_rejected, filings_kept, sources, divisions, items, build })
 }
 
 /// Divisions and items of a routes directory.

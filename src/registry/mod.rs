@@ -23,7 +23,8 @@ mod words;
 
 pub use error::RegistryError;
 pub use filing::{Filing, Known};
-pub use load::{Loaded, load, load_under};
+pub use load::{Before, Loaded, Sources, load, load_under};
 pub use own::own_platform;
+pub use trust::TlsFiles;
 pub use trusted::trusted;
 pub use words::FilingState;

@@ -1,10 +1,11 @@
 //! Authority and client certificate of a filing's instances. A filing names files by name only; they lie in
 //! `tls/{platform}/` of the routes directory, so that no filing can use the key of another platform or of the gateway.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -14,7 +15,27 @@ use super::words::FileName;
 use crate::routing::{ClientIdentity, Trust};
 use crate::written::Fields;
 
+const FILES_MAX: usize = 100_000; // of all platforms together
 const FILE_BYTES_MAX: u64 = 256 * 1024; // a hundred certificates and more
+
+/// How the files of all platforms look: differs when one was replaced.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsFiles(Vec<(PathBuf, Option<SystemTime>, u64)>);
+
+impl TlsFiles {
+    /// As they are now in `tls/` of a routes directory; none where that cannot be read. Blocks on files.
+    pub fn of(directory: &Path) -> Self {
+        let within = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let files = within(directory.join("tls")).flat_map(within).take(FILES_MAX);
+        let looks = |path: PathBuf| {
+            let known = fs::metadata(&path).ok()?;
+            Some((path, known.modified().ok(), known.len()))
+        };
+        let mut all: Vec<_> = files.filter_map(looks).collect();
+        all.sort();
+        Self(all)
+    }
+}
 
 /// Reads `ca`, `client_certificate` and `client_key`; `None` when there are none, or something about them is wrong.
 pub(super) fn read(fields: &Fields<'_>, folder: Option<&Path>) -> Option<Arc<Trust>> {

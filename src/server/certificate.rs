@@ -10,7 +10,7 @@ use prometheus::Gauge;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use crate::config::{CertificateError, Certificates, Stamp, TlsConfig};
+use crate::config::{CertificateError, Certificates, Stamp, Staple, TlsConfig};
 use crate::domain::Timestamp;
 use crate::metrics::Metrics;
 
@@ -41,7 +41,7 @@ impl Resolver {
         let looks = Stamp::of(config);
         let (certificates, mistakes) = Certificates::load(config, now)?;
         warn(&mistakes, "left out");
-        show_end(&certificates, expiry.as_ref());
+        show(&certificates, &metrics, expiry.as_ref());
         Ok(Self {
             shown: ArcSwap::from_pointee(certificates),
             config: config.clone(),
@@ -57,11 +57,12 @@ impl Resolver {
     }
 
     /// The same, if files differ from what was loaded and have not changed since the last look: certificate and key are two
-    /// files, and one is written before the other.
+    /// files, and one is written before the other. Or if a response that is stapled is over: then it is shown no longer.
     pub(crate) fn reload_if_changed(&self, now: Timestamp) {
         let mut looks = self.looks.lock();
         let current = Stamp::of(&self.config);
-        if current != looks.loaded && current == looks.last {
+        let staple_over = self.shown.load().first_staple_end().is_some_and(|end| end <= now);
+        if (current != looks.loaded && current == looks.last) || staple_over {
             self.reload_in_turn(&mut looks, now);
         }
         looks.last = current;
@@ -71,7 +72,7 @@ impl Resolver {
         looks.loaded = Stamp::of(&self.config);
         let (certificates, mistakes) = self.shown.load().reload(&self.config, now);
         warn(&mistakes, "the one before stays in force");
-        show_end(&certificates, self.expiry.as_ref());
+        show(&certificates, &self.metrics, self.expiry.as_ref());
         tracing::info!(certificates = certificates.count(), mistakes = mistakes.len(), "certificates loaded anew");
         self.shown.store(Arc::new(certificates));
         let result = if mistakes.is_empty() { "ok" } else { "refused" };
@@ -85,10 +86,23 @@ fn warn(mistakes: &[CertificateError], consequence: &str) {
     }
 }
 
-/// The metric speaks of what is served, whatever lies in the files.
-fn show_end(certificates: &Certificates, expiry: Option<&Gauge>) {
+/// The metrics speak of what is served, whatever lies in the files.
+fn show(certificates: &Certificates, metrics: &Metrics, expiry: Option<&Gauge>) {
+    let (mut shown, mut ignored) = (0, 0);
+    for staple in certificates.staples() {
+        match staple {
+            Staple::Absent => {}
+            Staple::Shown(_) => shown += 1,
+            Staple::Ignored(why) => {
+                ignored += 1;
+                tracing::warn!("a certificate is shown without an OCSP response: {why}");
+            }
+        }
+    }
     if let Some(expiry) = expiry {
         expiry.set(certificates.first_end().seconds() as f64);
+        metrics.ocsp_staples.with_label_values(&["shown"]).set(shown);
+        metrics.ocsp_staples.with_label_values(&["ignored"]).set(ignored);
     }
 }
 

@@ -28,6 +28,7 @@ use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::RunArgs;
 use pingora::server::configuration::{Opt, ServerConf};
 use pingora::services::listening::Service;
+use prometheus::IntCounter;
 use rustls::server::danger::ClientCertVerifier;
 use tokio::runtime::{Builder, Runtime};
 
@@ -36,11 +37,11 @@ use self::certificate::Resolver;
 use self::handover::{Handed, Handover};
 use self::in_process::InProcess;
 use self::ops::Standing;
-use self::reload::{Filings, Reload};
+use self::reload::{Filings, Looks, Reload};
 use self::shutdown::Drain;
-use crate::config::{CertificateError, Config, clients_signed_by};
+use crate::config::{CertificateError, Config, clients_signed_by, clients_with_certificates};
 use crate::domain::Timestamp;
-use crate::gateway::{ConnectionLimits, Front, Gateway, GatewayParts, Origins, Redirect};
+use crate::gateway::{ClientCertificates, ConnectionLimits, Front, Gateway, GatewayParts, Origins, Redirect};
 use crate::identity::{Accounts, Assertions, IdentityError, Keys};
 use crate::management::{ManagementError, ManagementParts};
 use crate::metrics::Metrics;
@@ -148,7 +149,8 @@ impl Server {
             .map_err(|cause| StartError::system("the stores' runtime", cause))?;
         let public = &config.public;
         let domain = public.platform_domain.as_ref();
-        let loaded = registry::load_under(&config.routes_directory, &public.hosts, domain, now)?;
+        let tls_files = registry::TlsFiles::of(&config.routes_directory);
+        let loaded = registry::load_under(&config.routes_directory, &public.hosts, domain, None, now)?;
         report(&loaded, &metrics);
         metrics.table_revision.set(1);
         let rooms = stores.block_on(Rooms::build(&config, &loaded, metrics.clone()))?;
@@ -172,7 +174,9 @@ impl Server {
             config.public.proxy_protocol,
             &metrics,
         );
-        let public = public_service(&frame, &config, gateway, limits.clone(), resolver.clone());
+        let visitors = config.public.client_ca.as_deref().map(clients_with_certificates).transpose()?;
+        let visitors = visitors.map(|verifier| (verifier, metrics.client_certificates.clone()));
+        let public = public_service(&frame, &config, gateway, limits.clone(), resolver.clone(), visitors);
         frame.add_service(Handed::new(public, &handover));
         if !config.public.redirect_listen.is_empty() {
             frame.add_service(Handed::new(redirect_service(&config, limits, &metrics), &handover));
@@ -200,6 +204,8 @@ impl Server {
             platform_domain: config.public.platform_domain,
             routes: rooms.routes,
             metrics,
+            sources: Mutex::new(loaded.sources),
+            tls: Mutex::new(Looks { loaded: tls_files.clone(), last: tls_files }),
         };
         let reload = Reload {
             certificates: resolver.into_iter().chain(both_sides.map(|(shown, _)| shown)).collect(),
@@ -239,13 +245,14 @@ struct Rooms {
     assertions: Arc<Assertions>,
     keys: Arc<Keys>,
     portal: Arc<Portal>,
+    waiting_key: [u8; 32],
 }
 
 impl Rooms {
     async fn build(config: &Config, loaded: &Loaded, metrics: Arc<Metrics>) -> Result<Self, StartError> {
         let durable = Arc::new(Durable::open(&config.stores.register).await?);
         let seal = SealKey::load_or_create(&config.session.key_file)?;
-        let form_key = seal.derive(b"portal forms");
+        let (form_key, waiting_key) = (seal.derive(b"portal forms"), seal.derive(b"waiting rooms"));
         let sessions =
             Sessions::open(config.session.clone(), config.stores.sessions.clone(), seal, metrics.clone()).await?;
         let accounts = Arc::new(Accounts::new(durable, &config.identity)?);
@@ -262,7 +269,7 @@ impl Rooms {
             metrics,
         }));
         let routes = Arc::new(LiveTable::new(loaded.table.clone()));
-        Ok(Self { routes, sessions, assertions, keys, portal })
+        Ok(Self { routes, sessions, assertions, keys, portal, waiting_key })
     }
 
     fn gateway_parts(&self, config: &Config, metrics: Arc<Metrics>) -> GatewayParts {
@@ -278,6 +285,7 @@ impl Rooms {
             trusted_proxies: config.public.trusted_proxies.clone(),
             log: config.log.clone(),
             https: config.public.origin.starts_with("https:"),
+            waiting_key: self.waiting_key,
             origins: Origins::of(&config.public),
         }
     }
@@ -305,6 +313,7 @@ fn report(loaded: &Loaded, metrics: &Metrics) {
         tracing::warn!(?severity, "{mistake}");
     }
     metrics.filings_rejected.set(i64::try_from(loaded.filings_rejected).unwrap_or(i64::MAX));
+    metrics.filings_kept.set(i64::try_from(loaded.filings_kept).unwrap_or(i64::MAX));
     metrics.table_build.set(loaded.build.as_secs_f64());
     for (kind, count) in [("item", loaded.table.item_routes()), ("path", loaded.table.path_routes())] {
         metrics.table_routes.with_label_values(&[kind]).set(i64::try_from(count).unwrap_or(i64::MAX));
@@ -335,6 +344,7 @@ fn public_service(
     gateway: Gateway,
     limits: ConnectionLimits,
     resolver: Option<Arc<Resolver>>,
+    visitors: Option<(Arc<dyn ClientCertVerifier>, IntCounter)>,
 ) -> Service<Front<HttpProxy<Gateway>>> {
     let mut options = HttpServerOptions::default();
     options.keepalive_request_limit = Some(config.limits.keepalive_requests);
@@ -349,10 +359,16 @@ fn public_service(
         let buffers = L4BufferSettings::default().read(4096);
         let mut listener = ListenerConfig::tcp(address.to_string()).l4_buffer(buffers);
         if let Some(resolver) = &resolver
-            && let Ok(mut settings) = TlsSettings::intermediate("", "")
+            && let Ok(mut settings) = match &visitors {
+                Some((_, shown)) => TlsSettings::with_callbacks(Box::new(ClientCertificates::new(shown.clone()))),
+                None => TlsSettings::intermediate("", ""),
+            }
         {
             settings.set_cert_resolver(resolver.clone());
             settings.enable_h2();
+            if let Some((verifier, _)) = &visitors {
+                settings.set_client_cert_verifier(verifier.clone());
+            }
             listener = listener.tls(settings);
         }
         service.add_listener(listener);

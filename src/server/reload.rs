@@ -1,9 +1,11 @@
-//! What changes without a restart: certificates and filings on SIGHUP, certificates also when their files change.
+//! What changes without a restart: certificates and filings on SIGHUP; certificates, and filings for the sake of their
+//! platforms' TLS files, also when files change.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -11,7 +13,7 @@ use super::certificate::Resolver;
 use super::{report, service_manager};
 use crate::domain::{PlatformDomain, Timestamp};
 use crate::metrics::Metrics;
-use crate::registry::{self, Loaded, RegistryError};
+use crate::registry::{self, Before, Loaded, RegistryError, Sources, TlsFiles};
 use crate::routing::{LiveTable, RouteTable};
 
 /// Certificates are renewed days before they end, so seconds do not matter; a look costs some microseconds. New files are
@@ -32,6 +34,16 @@ pub(crate) struct Filings {
     pub(crate) platform_domain: Option<PlatformDomain>,
     pub(crate) routes: Arc<LiveTable>,
     pub(crate) metrics: Arc<Metrics>,
+    /// Of what the table in force was made.
+    pub(crate) sources: Mutex<Sources>,
+    /// How the platforms' certificates and keys looked.
+    pub(crate) tls: Mutex<Looks>,
+}
+
+/// How files looked when they were loaded, and the last time.
+pub(crate) struct Looks {
+    pub(crate) loaded: TlsFiles,
+    pub(crate) last: TlsFiles,
 }
 
 /// Why the table in force stays.
@@ -66,7 +78,7 @@ impl Reload {
                         certificates.reload_if_changed(now);
                     }
                 }
-                if asked {
+                if filings.tls_changed() || asked {
                     filings.reload(now);
                 }
             };
@@ -84,8 +96,16 @@ impl Reload {
 }
 
 impl Filings {
-    /// Reads the routes directory anew and puts its table into force, by the rule of a start: a filing with a mistake is
-    /// left out and named. Blocks on files.
+    /// Whether certificates or keys of platforms differ from what was loaded, and have not changed since the last look.
+    fn tls_changed(&self) -> bool {
+        let (current, mut looks) = (TlsFiles::of(&self.directory), self.tls.lock());
+        let changed = current != looks.loaded && current == looks.last;
+        looks.last = current;
+        changed
+    }
+
+    /// Reads the routes directory anew and puts its table into force. A filing with a mistake is named and keeps its last
+    /// good version; a new one is left out. Blocks on files.
     fn reload(&self, now: Timestamp) {
         let result = match self.publish(now) {
             Ok((revision, 0)) => {
@@ -93,7 +113,7 @@ impl Filings {
                 "ok"
             }
             Ok((revision, rejected)) => {
-                tracing::warn!(revision, rejected, "filings loaded anew, those with a mistake left out");
+                tracing::warn!(revision, rejected, "filings loaded anew, some have a mistake");
                 "mistakes"
             }
             Err(fault) => {
@@ -105,14 +125,22 @@ impl Filings {
     }
 
     fn publish(&self, now: Timestamp) -> Result<(u64, usize), ReloadError> {
-        let loaded = registry::load_under(&self.directory, &self.hosts, self.platform_domain.as_ref(), now)?;
+        self.tls.lock().loaded = TlsFiles::of(&self.directory); // before they are read: what changes meanwhile is seen later
+        let (mut sources, in_force) = (self.sources.lock(), self.routes.snapshot());
+        let before = Before { table: &in_force, sources: &sources };
+        let domain = self.platform_domain.as_ref();
+        let loaded = registry::load_under(&self.directory, &self.hosts, domain, Some(before), now)?;
         let (found, known) = (size(&loaded.table), size(&self.routes.snapshot()));
         if is_shrunken(found.0, known.0) || is_shrunken(found.1, known.1) {
             let ((found, found_routes), (known, known_routes)) = (found, known);
             return Err(ReloadError::Shrunken { found, found_routes, known, known_routes });
         }
         report(&loaded, &self.metrics);
+        if loaded.filings_kept > 0 {
+            tracing::warn!(kept = loaded.filings_kept, "filings with a mistake go on as their last good version says");
+        }
         let Loaded { table, filings_rejected, .. } = loaded;
+        *sources = loaded.sources;
         let revision = self.routes.publish(table);
         self.metrics.table_revision.set(i64::try_from(revision).unwrap_or(i64::MAX));
         Ok((revision, filings_rejected))

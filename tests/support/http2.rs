@@ -16,6 +16,7 @@ pub const RST_STREAM: u8 = 3;
 pub const SETTINGS: u8 = 4;
 pub const PING: u8 = 6;
 pub const GOAWAY: u8 = 7;
+pub const WINDOW_UPDATE: u8 = 8;
 pub const CONTINUATION: u8 = 9;
 pub const END_STREAM: u8 = 1;
 pub const END_HEADERS: u8 = 4;
@@ -134,6 +135,17 @@ impl Connection {
                 Err(_) => return Err(()),
             }
         }
+    }
+
+    /// Whether the connection ends within this time, whatever is said on it.
+    pub fn ended_within(&mut self, patience: Duration) -> bool {
+        let end = Instant::now() + patience;
+        while Instant::now() < end {
+            if self.next(end.saturating_duration_since(Instant::now())).is_err() {
+                return true;
+            }
+        }
+        false
     }
 
     fn take(&mut self) -> Option<Frame> {

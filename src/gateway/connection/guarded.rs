@@ -22,6 +22,7 @@ use tokio::time::{Sleep, sleep_until};
 use super::front::Rules;
 use super::pace::{Pace, WINDOW};
 use super::seats::Seat;
+use super::streams::{By, Streams};
 use super::watch::{Part, Watch};
 
 /// A connection and what it may take.
@@ -35,6 +36,8 @@ pub(super) struct Guarded<S> {
     reading: Pace,
     writing: Pace,
     write_timer: Option<Pin<Box<Sleep>>>,
+    /// HTTP/2: whose turn it is, and how the visitor gets on with opening windows.
+    streams: Option<Box<(Streams, Pace)>>,
     _seat: Option<Seat>,
 }
 
@@ -42,14 +45,34 @@ impl<S> Guarded<S> {
     pub(super) fn new(inner: S, watch: Arc<Watch>, rules: Arc<Rules>, seat: Option<Seat>) -> Self {
         let (reading, writing) = (Pace::default(), Pace::default());
         let digest = Arc::new(watch.proxy_digest());
-        Self { inner, watch, digest, rules, timer: None, reading, writing, write_timer: None, _seat: seat }
+        let streams = matches!(watch.part(), Part::Streams);
+        let streams = streams.then(|| Box::new((Streams::new(watch.opened()), Pace::default())));
+        Self { inner, watch, digest, rules, timer: None, reading, writing, write_timer: None, streams, _seat: seat }
     }
 
-    fn got(&mut self, bytes: usize) {
+    fn got(&mut self, bytes: &[u8]) {
+        let least = self.rules.window_bytes_min;
         match self.watch.part() {
-            Part::Idle if bytes > 0 => self.begin(),
-            Part::Body => self.reading.moved(bytes, self.rules.window_bytes_min, Instant::now),
+            Part::Idle if !bytes.is_empty() => self.begin(),
+            Part::Body => self.reading.moved(bytes.len(), least, Instant::now),
+            Part::Streams => {
+                let Some((streams, _)) = self.streams.as_deref_mut() else { return };
+                let bodies = streams.follow(By::Visitor, bytes, Instant::now);
+                if bodies > 0 {
+                    // As many bodies at a time as HTTP/1.1 would take connections for.
+                    let together = u64::try_from(streams.to_send()).unwrap_or(u64::MAX).max(1);
+                    self.reading.moved(bodies, least.saturating_mul(together), Instant::now);
+                }
+            }
             _ => {}
+        }
+    }
+
+    fn said(&mut self, bytes: &[u8]) {
+        let Some((streams, opening)) = self.streams.as_deref_mut() else { return };
+        let bodies = streams.follow(By::Gateway, bytes, Instant::now);
+        if bodies > 0 {
+            opening.moved(bodies, self.rules.window_bytes_min, Instant::now);
         }
     }
 
@@ -85,6 +108,50 @@ impl<S> Guarded<S> {
         }
         self.timer = Some((part, timer));
         false
+    }
+
+    /// HTTP/2: nothing comes, or nothing can go. For which part the visitor has used up the time.
+    fn is_late_on_streams(&mut self, context: &mut Context<'_>) -> Option<Part> {
+        let (part, end) = self.first_end()?;
+        let known = self.timer.take_if(|(set_for, _)| *set_for == Part::Streams);
+        let mut timer = known.map_or_else(|| Box::pin(sleep_until(end.into())), |(_, timer)| timer);
+        let mut due = Some((part, end));
+        if timer.deadline() > end.into() {
+            timer.as_mut().reset(end.into());
+        }
+        while timer.as_mut().poll(context).is_ready() {
+            let (part, end) = due.take().or_else(|| self.first_end())?;
+            if end <= Instant::now() {
+                return Some(part);
+            }
+            timer.as_mut().reset(end.into());
+        }
+        self.timer = Some((Part::Streams, timer));
+        None
+    }
+
+    /// HTTP/2: what the visitor has to do first, and until when. `None`, without a look at the clock, where it is our turn.
+    fn first_end(&mut self) -> Option<(Part, Instant)> {
+        let (streams, opening) = self.streams.as_deref_mut()?;
+        let rated = self.rules.window_bytes_min > 0;
+        let unfinished = streams.unfinished_since().map(|since| (Part::Head, since + self.rules.head));
+        let sends = rated && streams.to_send() > 0;
+        let opens = rated && streams.waits_for_window();
+        if !streams.has_uploads() {
+            self.reading = Pace::default(); // nothing that earlier bodies took counts for the next
+        } else if !sends {
+            self.reading.rests(Instant::now);
+        }
+        if !opens {
+            opening.rests(Instant::now);
+        }
+        if !sends && !opens {
+            return unfinished;
+        }
+        let now = Instant::now();
+        let body = sends.then(|| (Part::Body, now + self.reading.waits(now)));
+        let answer = opens.then(|| (Part::Answer, now + opening.waits(now)));
+        [unfinished, body, answer].into_iter().flatten().min_by_key(|(_, end)| *end)
     }
 
     /// When the part is over, as it looks now.
@@ -132,8 +199,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.inner).poll_read(context, buffer);
         match &read {
-            Poll::Ready(Ok(())) => this.got(buffer.filled().len() - before),
+            Poll::Ready(Ok(())) => this.got(buffer.filled().get(before..).unwrap_or_default()),
             Poll::Ready(Err(_)) => {}
+            Poll::Pending if this.streams.is_some() => {
+                if let Some(part) = this.is_late_on_streams(context) {
+                    return this.cut(part);
+                }
+            }
             Poll::Pending if this.is_late(context) => return this.cut(this.watch.part()),
             Poll::Pending => {}
         }
@@ -145,6 +217,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.inner).poll_write(context, bytes);
+        if let Poll::Ready(Ok(written)) = &written {
+            this.said(bytes.get(..*written).unwrap_or_default());
+        }
         this.wrote(context, written, |written| *written)
     }
 
@@ -155,6 +230,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.inner).poll_write_vectored(context, parts);
+        if let Poll::Ready(Ok(written)) = &written
+            && this.streams.is_some()
+        {
+            let mut left = *written;
+            for part in parts {
+                let taken = part.len().min(left);
+                this.said(part.get(..taken).unwrap_or_default());
+                left -= taken;
+            }
+        }
         this.wrote(context, written, |written| *written)
     }
 
@@ -165,6 +250,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let flushed = Pin::new(&mut this.inner).poll_flush(context);
+        // What was written may have closed a window, and nothing else might wake us then.
+        if flushed.is_ready()
+            && this.streams.is_some()
+            && let Some(part) = this.is_late_on_streams(context)
+        {
+            return this.cut(part);
+        }
         this.wrote(context, flushed, |()| 0)
     }
 

@@ -5,6 +5,12 @@ use std::time::{Duration, Instant};
 /// So long one may keep us waiting for the least number of bytes: long enough for a mobile network that comes and goes.
 pub(super) const WINDOW: Duration = Duration::from_secs(10);
 
+/// How long a visitor may take to read so many bytes of an answer at the least rate, in bytes a second and not 0.
+pub(crate) fn time_to_read(bytes: usize, rate: u64) -> Duration {
+    let seconds = u64::try_from(bytes).unwrap_or(u64::MAX).checked_div(rate).unwrap_or(0);
+    WINDOW.max(Duration::from_secs(seconds))
+}
+
 /// How one direction of a connection gets on.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
@@ -20,11 +26,16 @@ impl Pace {
         WINDOW.saturating_sub(self.waited + (now - since))
     }
 
-    /// Bytes moved. A window with `least` bytes is passed, and the next one begins.
-    pub(super) fn moved(&mut self, bytes: usize, least: u64, now: impl FnOnce() -> Instant) {
+    /// We wait no longer, for now.
+    pub(super) fn rests(&mut self, now: impl FnOnce() -> Instant) {
         if let Some(since) = self.since.take() {
             self.waited += now().saturating_duration_since(since);
         }
+    }
+
+    /// Bytes moved. A window with `least` bytes is passed, and the next one begins.
+    pub(super) fn moved(&mut self, bytes: usize, least: u64, now: impl FnOnce() -> Instant) {
+        self.rests(now);
         if self.waited.is_zero() {
             return; // nobody kept us waiting
         }
@@ -57,6 +68,12 @@ mod tests {
     #[test]
     fn a_byte_a_second_is_too_slow_after_one_window() {
         assert_eq!(after(&mut Pace::default(), 100, 1, Duration::from_secs(1)), Some(9));
+    }
+
+    #[test]
+    fn a_large_piece_of_an_answer_may_take_longer_than_a_small_one() {
+        assert_eq!(time_to_read(65_536, 1024), Duration::from_secs(64));
+        assert_eq!(time_to_read(1, 1024), WINDOW);
     }
 
     #[test]

@@ -18,6 +18,13 @@ pub enum WayOn {
     SignIn(String),
     /// Try again after so many seconds.
     Retry(u32),
+    /// Stay: the page asks again by itself.
+    Wait {
+        /// People in front.
+        ahead: usize,
+        /// Until it asks.
+        seconds: u32,
+    },
     /// Choose another region and come back to this path.
     Region(String),
     /// Go to this address, which we made.
@@ -68,7 +75,7 @@ struct Page<'a> {
 pub fn failure_page(failure: &Failure<'_>) -> String {
     let back = match &failure.way_on {
         WayOn::SignIn(path) | WayOn::Region(path) => ReturnTo::parse(path),
-        WayOn::Home | WayOn::Retry(_) | WayOn::Address(_) => ReturnTo::home(),
+        WayOn::Home | WayOn::Retry(_) | WayOn::Wait { .. } | WayOn::Address(_) => ReturnTo::home(),
     };
     let portal = failure.portal.to_owned();
     let frame = Frame { portal, ..Frame::bare(title(failure.code, failure.language), failure.language) };
@@ -104,6 +111,7 @@ mod tests {
         assert!(to(WayOn::SignIn("/s/330106/x?a=b".into())).contains("/sign-in?return_to=/s/330106/x%3Fa%3Db\""));
         assert!(to(WayOn::Region("/s/330106/x".into())).contains("/region?return_to=/s/330106/x\""));
         assert!(to(WayOn::Retry(30)).contains("30 seconds"));
+        assert!(to(WayOn::Wait { ahead: 7, seconds: 3 }).contains("<strong>7</strong>"));
         assert!(!to(WayOn::SignIn("//evil.example".into())).contains("evil"));
     }
 

@@ -21,7 +21,7 @@ const INTERNAL: Text = Text {
     sentence_en: "Your request was not completed, and the fault is ours. Try again in a moment; if it happens again, tell the help desk the number below.",
 };
 
-const TEXTS: [Text; 41] = [
+const TEXTS: [Text; 42] = [
     Text {
         code: "bad-host",
         title_zh: "网址不正确",
@@ -294,6 +294,13 @@ const TEXTS: [Text; 41] = [
         sentence_zh: "现在办理此事项的人较多，负责的平台一时处理不完，您的登录不受影响。请稍等片刻再试，其他事项可照常办理。",
         title_en: "Many people are using this service right now",
         sentence_en: "The platform in charge has as many requests as it can take. You stay signed in; wait a moment and try again, other services work as usual.",
+    },
+    Text {
+        code: "waiting-room",
+        title_zh: "您正在排队",
+        sentence_zh: "现在办理此事项的人较多。请保持本页打开，轮到您时会自动进入；关闭本页或长时间离开，可能需要重新排队。您的登录不受影响。",
+        title_en: "You are in the queue",
+        sentence_en: "Many people are using this service right now. Keep this page open: it lets you in by itself when it is your turn. If you close it or stay away for long, you may have to queue again. You stay signed in.",
     },
     Text {
         code: "overloaded",
