@@ -11,6 +11,7 @@
 //! | [`gateway`] | the public listener: arrive admit resolve protect forward answer finish | portal session identity routing metrics |
 //! | [`management`] | the management listener | registry session identity routing metrics |
 //! | [`portal`] | pages a person sees | session identity routing metrics |
+//! | [`usage`] | how much each platform is used, and which nobody needs | – |
 //! | [`registry`] | filings: read, compile into a candidate table | routing metrics |
 //! | [`session`] | remembers who it is | store metrics |
 //! | [`identity`] | finds out who it is; signs the assertion | store metrics |
@@ -37,4 +38,5 @@ pub mod routing;
 pub mod server;
 pub mod session;
 pub mod store;
+pub mod usage;
 pub mod written;

@@ -19,7 +19,6 @@ use crate::written::{Document, Fields, Mistake, Mistakes, Severity};
 
 const FILING_BYTES_MAX: u64 = 16 << 20; // a filing of 65 535 routes
 const DATA_BYTES_MAX: u64 = 256 << 20; // unpacked; all villages of the country are 30 MB
-const CHINA: i8 = 8; // hours ahead of UTC: the day on which a filing expires is the day in China
 
 /// What a routes directory holds.
 #[derive(Debug)]
@@ -70,7 +69,7 @@ pub fn load_under(
     let mut filings_rejected = 0;
     for path in &paths {
         match read(path, &known, &mut seen, &mut mistakes) {
-            Some(filing) => entries.extend(entry(filing, path, today(now))),
+            Some(filing) => entries.extend(entry(filing, path, now.day())),
             None => filings_rejected += 1,
         }
     }
@@ -190,10 +189,4 @@ fn refusal(path: &Path, error: &RoutingError) -> Mistake {
     }
     let first = mistakes.into_sorted().into_iter().next();
     first.unwrap_or_else(|| unreadable(&path.display().to_string(), error.to_string()))
-}
-
-fn today(now: Timestamp) -> Date {
-    let millis = i64::try_from(now.millis()).unwrap_or(i64::MAX);
-    let time = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
-    jiff::tz::Offset::constant(CHINA).to_datetime(time).date()
 }
