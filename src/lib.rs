@@ -11,7 +11,7 @@
 //! | [`gateway`] | the public listener: arrive admit resolve protect forward answer finish | portal session identity routing metrics |
 //! | [`management`] | the management listener | registry session identity routing metrics |
 //! | [`portal`] | pages a person sees | session identity routing metrics |
-//! | [`registry`] | filings: read, compile into a candidate table | routing metrics |
+//! | [`registry`] | filings: read, review, history, compile into a candidate table, publish | routing store metrics |
 //! | [`session`] | remembers who it is | store metrics |
 //! | [`identity`] | finds out who it is; signs the assertion | store metrics |
 //! | [`routing`] | which platform answers; no I/O | – |

@@ -15,7 +15,7 @@ const HOUSE: [(&str, &[&str]); 18] = [
     ("gateway", &["portal", "session", "identity", "routing", "metrics"]),
     ("management", &["registry", "session", "identity", "routing", "metrics"]),
     ("portal", &["session", "identity", "routing", "metrics"]),
-    ("registry", &["routing", "metrics"]),
+    ("registry", &["routing", "store", "metrics"]),
     ("session", &["store", "metrics"]),
     ("identity", &["store", "metrics"]),
     ("routing", &[]),

@@ -1,4 +1,4 @@
-//! The words: division, level, service item, platform, owner, assurance, subject.
+//! The words: division, level, service item, platform, owner, assurance, subject, principal.
 //! Shape: text ── parse ──▶ a type that can only hold a good value. Cost: a few compares, no allocation but for `PlatformId`.
 //! Fails: one sentence for each word, with what was expected. Knows: nothing; every room may use it.
 
@@ -8,6 +8,7 @@ mod item;
 mod owner;
 mod platform;
 mod platform_domain;
+mod principal;
 mod subject;
 mod time;
 mod zone;
@@ -18,6 +19,7 @@ pub use item::{BadItemCode, ItemCode};
 pub use owner::{BadUscc, Uscc};
 pub use platform::{BadPlatformId, PlatformId};
 pub use platform_domain::{BadPlatformDomain, PlatformDomain};
+pub use principal::{Actor, BadPrincipalId, BadRole, PrincipalId, Role};
 pub use subject::{BadSubjectKind, SubjectKind};
 pub use time::Timestamp;
 pub use zone::{BadZone, Zone};

@@ -4,10 +4,13 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
+use serde::Serialize;
+
 use crate::routing::{BadWord, MethodSet};
 
 /// Where a filing stands on its way: draft → submitted → approved ⇄ suspended → retired.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum FilingState {
     /// Being written; not served.
     Draft,
@@ -22,9 +25,26 @@ pub enum FilingState {
 }
 
 impl FilingState {
+    /// The word in filings, API and table.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Submitted => "submitted",
+            Self::Approved => "approved",
+            Self::Suspended => "suspended",
+            Self::Retired => "retired",
+        }
+    }
+
     /// Whether it has been approved once, so that number, approval date and expiry must be there.
     pub fn was_approved(self) -> bool {
         matches!(self, Self::Approved | Self::Suspended | Self::Retired)
+    }
+}
+
+impl fmt::Display for FilingState {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.word())
     }
 }
 
