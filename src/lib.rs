@@ -11,8 +11,12 @@
 //! | [`gateway`] | the public listener: arrive admit resolve protect forward answer finish | portal session identity routing metrics |
 //! | [`management`] | the management listener | registry session identity routing metrics |
 //! | [`portal`] | pages a person sees | session identity routing metrics |
+<<<<<<< HEAD
 //! | [`usage`] | how much each platform is used, and which nobody needs | – |
 //! | [`registry`] | filings: read, compile into a candidate table | routing metrics |
+=======
+//! | [`registry`] | filings: read, review, history, compile into a candidate table, publish | routing store metrics |
+>>>>>>> 1f790b153327ac9c5ead82d4e0231f3057cdd478
 //! | [`session`] | remembers who it is | store metrics |
 //! | [`identity`] | finds out who it is; signs the assertion | store metrics |
 //! | [`routing`] | which platform answers; no I/O | – |

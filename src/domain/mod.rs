@@ -1,4 +1,4 @@
-//! The words: division, level, service item, platform, owner, assurance, subject.
+//! The words: division, level, service item, platform, owner, assurance, subject, principal.
 //! Shape: text ── parse ──▶ a type that can only hold a good value. Cost: a few compares, no allocation but for `PlatformId`.
 //! Fails: one sentence for each word, with what was expected. Knows: nothing; every room may use it.
 
@@ -8,7 +8,11 @@ mod item;
 mod owner;
 mod platform;
 mod platform_domain;
+<<<<<<< HEAD
 mod season;
+=======
+mod principal;
+>>>>>>> 1f790b153327ac9c5ead82d4e0231f3057cdd478
 mod subject;
 mod time;
 mod zone;
@@ -19,7 +23,11 @@ pub use item::{BadItemCode, ItemCode};
 pub use owner::{BadUscc, Uscc};
 pub use platform::{BadPlatformId, PlatformId};
 pub use platform_domain::{BadPlatformDomain, PlatformDomain};
+<<<<<<< HEAD
 pub use season::{BadSeason, Season};
+=======
+pub use principal::{Actor, BadPrincipalId, BadRole, PrincipalId, Role};
+>>>>>>> 1f790b153327ac9c5ead82d4e0231f3057cdd478
 pub use subject::{BadSubjectKind, SubjectKind};
 pub use time::Timestamp;
 pub use zone::{BadZone, Zone};

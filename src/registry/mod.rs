@@ -3,8 +3,9 @@
 //! One reader for what `yimen check`, a start and later the management API take; it tells every mistake of a filing at once.
 //! Cost:  about 40 µs a filing, most of it TOML. Fails: a bad filing is left out and named, the others load; data files that
 //! are missing or do not read are a `RegistryError`, because without divisions nothing can be routed.
-//! Knows: `routing`, `written`, `domain`. It never sees a request.
+//! Knows: `routing`, `store`, `written`, `domain`. It never sees a request.
 
+mod addresses;
 mod canary;
 mod error;
 mod filing;
@@ -13,7 +14,9 @@ mod load;
 #[cfg(test)]
 mod oracle;
 mod own;
+mod register;
 mod route;
+mod rules;
 pub mod sample;
 #[cfg(test)]
 mod tests;
@@ -21,9 +24,16 @@ mod trust;
 mod trusted;
 mod words;
 
+pub use addresses::AddressPolicy;
 pub use error::RegistryError;
-pub use filing::{Filing, Known};
-pub use load::{Loaded, load, load_under};
+pub use filing::{Filing, Form, Known};
+pub use load::{Loaded, load, load_by};
 pub use own::own_platform;
+pub use register::{
+    Action, Change, Done, Draft, Expected, FilingPage, FilingView, Filter, HistoryPage, NATION, NodeStatus, Nodes,
+    Object, PAGE_MAX, Page, Quarantined, Register, RegisterError, RegisterParts, Reservation, Right, Summary,
+    SyncError, Synced, Version, Write, may,
+};
+pub use rules::Rules;
 pub use trusted::trusted;
 pub use words::FilingState;
