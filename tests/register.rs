@@ -119,8 +119,7 @@ async fn rights_follow_the_tree(office: Office) {
         Err(other) => panic!("{other}"),
         Ok(_) => None,
     };
-    let suspend =
-        async |who: yimen::domain::Actor| missing(register.suspend(&tried(&who), &hall, "n").await);
+    let suspend = async |who: yimen::domain::Actor| missing(register.suspend(&tried(&who), &hall, "n").await);
     assert_eq!(suspend(operator("o", NATION)).await, None);
     assert_eq!(suspend(operator("o", ZHEJIANG)).await, None);
     assert_eq!(suspend(operator("o", HANGZHOU)).await, None);

@@ -8,11 +8,8 @@ mod item;
 mod owner;
 mod platform;
 mod platform_domain;
-<<<<<<< HEAD
-mod season;
-=======
 mod principal;
->>>>>>> 1f790b153327ac9c5ead82d4e0231f3057cdd478
+mod season;
 mod subject;
 mod time;
 mod zone;
@@ -23,11 +20,8 @@ pub use item::{BadItemCode, ItemCode};
 pub use owner::{BadUscc, Uscc};
 pub use platform::{BadPlatformId, PlatformId};
 pub use platform_domain::{BadPlatformDomain, PlatformDomain};
-<<<<<<< HEAD
-pub use season::{BadSeason, Season};
-=======
 pub use principal::{Actor, BadPrincipalId, BadRole, PrincipalId, Role};
->>>>>>> 1f790b153327ac9c5ead82d4e0231f3057cdd478
+pub use season::{BadSeason, Season};
 pub use subject::{BadSubjectKind, SubjectKind};
 pub use time::Timestamp;
 pub use zone::{BadZone, Zone};

@@ -40,6 +40,7 @@ mod retry;
 mod siblings;
 mod standing;
 mod tls_peer;
+mod used;
 
 use std::io;
 use std::panic::AssertUnwindSafe;
@@ -79,6 +80,7 @@ use crate::identity::Assertions;
 use crate::metrics::Metrics;
 use crate::portal::{Portal, region_of};
 use crate::routing::{Access, LiveTable};
+use crate::usage::Usage;
 use crate::session::Sessions;
 
 pub use self::connection::{ConnectionLimits, Front};
@@ -88,6 +90,7 @@ pub use self::origins::Origins;
 pub use self::path::{BadPath, canonical as canonical_path};
 pub use self::policy::{Fate, fate as header_fate};
 pub use self::redirect::Redirect;
+pub use self::used::KeepsUsage;
 
 /// What the gateway is built of.
 pub struct GatewayParts {
@@ -97,6 +100,8 @@ pub struct GatewayParts {
     pub sessions: Arc<Sessions>,
     /// Signed identities for platforms.
     pub assertions: Arc<Assertions>,
+    /// How much each platform is used.
+    pub usage: Arc<Usage>,
     /// Pages answered in process.
     pub portal: Arc<Portal>,
     /// Counters.
@@ -168,6 +173,11 @@ impl Gateway {
     pub fn health_checks(&self) -> HealthChecks {
         let (routes, standings) = (self.parts.routes.clone(), self.standings.clone());
         HealthChecks { routes, standings, metrics: self.parts.metrics.clone() }
+    }
+
+    /// What keeps the use of platforms, to be run in the background.
+    pub fn keeps_usage(&self) -> KeepsUsage {
+        KeepsUsage { standings: self.standings.clone(), usage: self.parts.usage.clone() }
     }
 
     /// Arrive, admit, resolve, protect. `Ok(Some(…))`: answer this here.
@@ -249,7 +259,7 @@ impl Gateway {
                 return Ok(if handover { Step::Handover } else { Step::Inside });
             }
             visit.standing.take()?;
-            protect::introduce(&mut visit, &self.parts.assertions, ctx.now)?;
+            protect::introduce(&mut visit, &self.parts.assertions, &self.parts.usage, ctx.now)?;
             Ok(Step::Forward)
         });
         if matches!(step, Err(Refusal::PlatformBusy)) {
@@ -259,7 +269,7 @@ impl Gateway {
             step = match Box::pin(self.queues.wait(&mut visit.standing, priority)).await {
                 Ok(()) => {
                     (ctx.now, ctx.forwarded) = (Timestamp::now(), Some(Instant::now()));
-                    protect::introduce(&mut visit, &self.parts.assertions, ctx.now).map(|()| Step::Forward)
+                    protect::introduce(&mut visit, &self.parts.assertions, &self.parts.usage, ctx.now).map(|()| Step::Forward)
                 }
                 Err(refusal) => Err(refusal),
             };

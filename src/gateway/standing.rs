@@ -22,6 +22,7 @@ use super::tls_peer::TlsPeer;
 use crate::domain::{PlatformId, Timestamp};
 use crate::metrics::Metrics;
 use crate::routing::{Canary, Platform, Upstream};
+use crate::usage::Totals;
 
 /// Platforms with metric series of their own; the rest share `_overflow` (Prometheus servers suffer from more).
 const PLATFORM_SERIES_MAX: usize = 2000;
@@ -73,11 +74,27 @@ pub(crate) struct Instance {
 pub(crate) struct Counters {
     label: String,
     metrics: Arc<Metrics>,
-    requests: [[OnceLock<IntCounter>; CLASSES.len()]; METHODS.len()],
+    requests: [[OnceLock<Series>; CLASSES.len()]; METHODS.len()],
     pub(crate) duration: Histogram,
     pub(crate) upstream_ok: IntCounter,
     pub(crate) bulkhead: Bulkhead,
     pub(crate) budget: Budget,
+}
+
+/// A platform's own count, which the report of use needs of every platform, and the series that it shares with others if it has
+/// none of its own in the metrics.
+struct Series {
+    own: IntCounter,
+    shared: Option<IntCounter>,
+}
+
+impl Series {
+    fn inc(&self) {
+        self.own.inc();
+        if let Some(shared) = &self.shared {
+            shared.inc();
+        }
+    }
 }
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other"];
@@ -106,6 +123,11 @@ impl Standings {
             *entry = made(&entry.instances, entry.counters.clone());
         }
         entry.clone()
+    }
+
+    /// What each platform that was asked for has been asked since the start.
+    pub(crate) fn totals(&self) -> Vec<(PlatformId, Totals)> {
+        self.all.iter().map(|entry| (entry.key().clone(), entry.counters.totals())).collect()
     }
 
     /// Counters for requests that no platform was found for.
@@ -293,12 +315,30 @@ impl Counters {
     pub(crate) fn count(&self, method: &Method, status: u16) {
         let row = METHODS.iter().position(|known| *known == method.as_str()).unwrap_or(METHODS.len() - 1);
         let column = usize::from(status / 100).min(CLASSES.len() - 1);
-        let handle = self.requests.get(row).and_then(|columns| columns.get(column));
-        let labels =
-            || [self.label.as_str(), METHODS.get(row).unwrap_or(&"other"), CLASSES.get(column).unwrap_or(&"none")];
-        if let Some(handle) = handle {
-            handle.get_or_init(|| self.metrics.requests.with_label_values(&labels())).inc();
+        if let Some(series) = self.requests.get(row).and_then(|columns| columns.get(column)) {
+            series.get_or_init(|| self.series(row, column)).inc();
         }
+    }
+
+    fn series(&self, row: usize, column: usize) -> Series {
+        let labels =
+            [self.label.as_str(), METHODS.get(row).unwrap_or(&"other"), CLASSES.get(column).unwrap_or(&"none")];
+        let shown = self.metrics.requests.with_label_values(&labels);
+        let own = (self.label == OVERFLOW).then(|| IntCounter::new("own", "own").ok()).flatten();
+        match own {
+            Some(own) => Series { own, shared: Some(shown) },
+            None => Series { own: shown, shared: None },
+        }
+    }
+
+    /// What was counted so far.
+    fn totals(&self) -> Totals {
+        let of = |classes: &[&str]| {
+            let columns = (0..).zip(CLASSES).filter(|(_, class)| classes.contains(class)).map(|(column, _)| column);
+            let series = columns.flat_map(|column: usize| self.requests.iter().filter_map(move |row| row.get(column)?.get()));
+            series.map(|series| series.own.get()).sum()
+        };
+        Totals { requests: of(&CLASSES), successes: of(&["1xx", "2xx", "3xx"]), failures: of(&["5xx"]) }
     }
 
     /// Counts a request to a platform that failed.

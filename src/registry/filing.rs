@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use super::addresses::AddressPolicy;
 use super::words::{Address, Attribute, FilingState, Host, Line};
 use super::{canary, health, route, trust};
-use crate::domain::{DivisionCode, PlatformDomain, PlatformId, Uscc, Zone};
+use crate::domain::{DivisionCode, PlatformDomain, PlatformId, Season, Uscc, Zone};
 use crate::routing::{
     Action, Division, DivisionKind, Divisions, Items, Platform, PlatformState, Route, Trust, Upstream,
 };
@@ -66,6 +66,8 @@ pub struct Filing {
     pub filing_number: Option<Box<str>>,
     /// Last day on which it is served.
     pub valid_until: Option<Date>,
+    /// When in a year it is meant to be used; `None`: all the year.
+    pub season: Option<Season>,
     /// Whom to ask.
     pub contact: Box<str>,
     /// Where it stands on its way.
@@ -182,6 +184,7 @@ fn platform(
     {
         fields.mistake(&fields.spot("valid_until"), format!("a day after {from}, the day of approval"), None);
     }
+    let season = fields.parsed::<Season>("season", "the first and the last day of its season, such as \"06-01..07-31\"");
     let notice = later("notice", "what people are told while it is suspended").unwrap_or_default();
     let zones: Box<[Zone]> =
         fields.list::<Zone>("zones", "internet or extranet").into_iter().map(|(zone, _)| zone).collect();
@@ -229,6 +232,7 @@ fn platform(
         funding: funding?,
         filing_number,
         valid_until,
+        season,
         contact: contact?,
         state: state?,
         notice,

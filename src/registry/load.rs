@@ -20,6 +20,7 @@ use crate::written::{Document, Fields, Mistake, Mistakes, Severity};
 
 const FILING_BYTES_MAX: u64 = 16 << 20; // a filing of 65 535 routes
 const DATA_BYTES_MAX: u64 = 256 << 20; // unpacked; all villages of the country are 30 MB
+const CHINA: i8 = 8; // hours ahead of UTC: the day on which a filing expires is the day in China
 
 /// What a routes directory holds.
 #[derive(Debug)]
@@ -78,14 +79,7 @@ pub(super) fn files(rules: &Rules, directory: &Path, now: Timestamp) -> Result<F
     let paths = filing_paths(&directory.join("platforms"))?;
     let (mut filed, mut mistakes, mut seen) = (Vec::new(), Vec::new(), HashMap::new());
     for path in &paths {
-<<<<<<< HEAD
-        match read(path, &known, &mut seen, &mut mistakes) {
-            Some(filing) => entries.extend(entry(filing, path, now.day())),
-            None => filings_rejected += 1,
-        }
-=======
         filed.extend(read(path, &known, &mut seen, &mut mistakes));
->>>>>>> 1f790b153327ac9c5ead82d4e0231f3057cdd478
     }
     filed.sort_by(|a, b| order(a).cmp(&order(b)));
     let started = Instant::now();
@@ -201,8 +195,6 @@ fn refusal(path: &Path, error: &RoutingError) -> Mistake {
     let first = mistakes.into_sorted().into_iter().next();
     first.unwrap_or_else(|| unreadable(&path.display().to_string(), error.to_string()))
 }
-<<<<<<< HEAD
-=======
 
 /// The day in China.
 pub(super) fn today(now: Timestamp) -> Date {
@@ -210,4 +202,3 @@ pub(super) fn today(now: Timestamp) -> Date {
     let time = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
     jiff::tz::Offset::constant(CHINA).to_datetime(time).date()
 }
->>>>>>> 1f790b153327ac9c5ead82d4e0231f3057cdd478

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::reload::Reload;
 use super::service_manager;
 use crate::domain::Timestamp;
-use crate::gateway::HealthChecks;
+use crate::gateway::{HealthChecks, KeepsUsage};
 use crate::identity::Keys;
 use crate::registry::Register;
 use crate::session::Sessions;
@@ -24,6 +24,7 @@ pub(crate) struct Background {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) keys: Arc<Keys>,
     pub(crate) checks: HealthChecks,
+    pub(crate) usage: KeepsUsage,
     pub(crate) reload: Reload,
     pub(crate) metrics_listen: SocketAddr,
     /// Turns true when we take no more connections.
@@ -32,9 +33,10 @@ pub(crate) struct Background {
 
 impl Background {
     pub(crate) fn start(self, runtime: &Runtime, stopped: &watch::Receiver<bool>) {
-        let Self { register, sessions, keys, checks, reload, metrics_listen, left } = self;
+        let Self { register, sessions, keys, checks, usage, reload, metrics_listen, left } = self;
         runtime.spawn(register.run(stopped.clone()));
         runtime.spawn(checks.run(stopped.clone()));
+        runtime.spawn(usage.run(stopped.clone()));
         let watch = stopped.clone();
         runtime.spawn(async move { sessions.run(watch).await });
         runtime.spawn(reload.run(stopped.clone()));

@@ -48,6 +48,7 @@ use crate::portal::{Portal, PortalParts};
 use crate::registry::{Register, RegisterParts, RegistryError, Rules, SyncError, Synced};
 use crate::session::{SealKey, SessionError, Sessions};
 use crate::store::{Durable, StoreError};
+use crate::usage::Usage;
 use crate::written::Mistake;
 
 pub(crate) use self::handover::{Files, id_in};
@@ -163,6 +164,7 @@ impl Server {
         let gateway = Gateway::new(rooms.gateway_parts(&config, metrics.clone()))
             .map_err(|cause| StartError::system("the access log", cause))?;
         let checks = gateway.health_checks();
+        let usage = gateway.keeps_usage();
         let limits = ConnectionLimits::new(
             &config.limits,
             &config.public.trusted_proxies,
@@ -202,6 +204,7 @@ impl Server {
             sessions: rooms.sessions,
             keys: rooms.keys,
             checks,
+            usage,
             reload,
             metrics_listen,
             left,
@@ -235,6 +238,7 @@ struct Rooms {
     register: Arc<Register>,
     sessions: Arc<Sessions>,
     assertions: Arc<Assertions>,
+    usage: Arc<Usage>,
     keys: Arc<Keys>,
     portal: Arc<Portal>,
 }
@@ -259,6 +263,7 @@ impl Rooms {
         let form_key = seal.derive(b"portal forms");
         let sessions =
             Sessions::open(config.session.clone(), config.stores.sessions.clone(), seal, metrics.clone()).await?;
+        let usage = Arc::new(Usage::new(durable.clone()));
         let accounts = Arc::new(Accounts::new(durable, &config.identity)?);
         let keys = Arc::new(Keys::load_or_create(&config.identity, Timestamp::now(), metrics.clone())?);
         let assertions = Arc::new(Assertions::new(&config.identity, keys.clone(), metrics.clone())?);
@@ -272,7 +277,7 @@ impl Rooms {
             session: config.session.clone(),
             metrics,
         }));
-        Ok(Self { register, sessions, assertions, keys, portal })
+        Ok(Self { register, sessions, assertions, usage, keys, portal })
     }
 
     fn gateway_parts(&self, config: &Config, metrics: Arc<Metrics>) -> GatewayParts {
@@ -280,6 +285,7 @@ impl Rooms {
             routes: self.register.routes().clone(),
             sessions: self.sessions.clone(),
             assertions: self.assertions.clone(),
+            usage: self.usage.clone(),
             portal: self.portal.clone(),
             metrics,
             limits: config.limits.clone(),

@@ -15,7 +15,7 @@ mod short_lived;
 mod sqlite;
 
 pub use durable::{
-    AccountRow, AccountState, Durable, FilingRow, HistoryRow, InForceRow, ListRows, NodeRow, RecordRow, ReservationRow,
+    AccountRow, AccountState, DayOfUseRow, Durable, FilingRow, HistoryRow, InForceRow, ListRows, NodeRow, RecordRow, ReservationRow,
     Standing, Writing,
 };
 pub use error::{AwayReason, StoreError};

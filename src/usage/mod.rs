@@ -4,12 +4,14 @@
 //! Cost:  nothing on a request's way: counts are read off the counters that the metrics have anyway, once a minute, and a person
 //! is met where an assertion is signed, once per session, platform and half-life.
 //! Fails: rows that the store did not take are kept and written with the next ones; a node that is killed loses a minute at most.
-//! Knows: `domain`. No person is kept: see `People`.
+//! Knows: `store`, `domain`. No person is kept: see `People`.
 
 mod collector;
+mod keeping;
 mod people;
 mod report;
 
 pub use collector::{Collector, DayOfUse, Totals};
+pub use keeping::{Usage, days_after};
 pub use people::People;
 pub use report::{Filed, Judgement, Reason, Span, judge};

@@ -26,8 +26,6 @@ pub struct Filed {
     pub attested: Option<Date>,
     /// When in a year it is meant to be used; days outside are no idle days.
     pub season: Option<Season>,
-    /// Since when none of its instances answers; `None`: one does.
-    pub unhealthy_since: Option<Timestamp>,
     /// Others that file one of its items for one of its divisions.
     pub overlaps: Vec<PlatformId>,
 }
@@ -58,11 +56,6 @@ pub enum Reason {
     NothingSucceeds {
         /// For so many days of its season.
         idle_days: u32,
-    },
-    /// None of its instances answers.
-    Unhealthy {
-        /// Milliseconds since 1970.
-        since: Timestamp,
     },
     /// Its filing ran out.
     Expired {
@@ -115,7 +108,6 @@ pub fn judge(filed: &Filed, days: &[DayOfUse], idle_days: u32, today: Date) -> J
         let idle_days = idle;
         reasons.push(if asked { Reason::NothingSucceeds { idle_days } } else { Reason::Unused { idle_days } });
     }
-    reasons.extend(filed.unhealthy_since.map(|since| Reason::Unhealthy { since }));
     reasons.extend(filed.valid_until.filter(|last| *last < today).map(|valid_until| Reason::Expired { valid_until }));
     let attested = filed.attested.unwrap_or(filed.since);
     if between(attested, today) > ATTESTED_FOR_DAYS {
@@ -180,7 +172,6 @@ mod tests {
             valid_until: None,
             attested: Some(day("2026-10-01")),
             season: None,
-            unhealthy_since: None,
             overlaps: Vec::new(),
         }
     }
@@ -250,13 +241,12 @@ mod tests {
         let filed = Filed {
             valid_until: Some(day("2026-11-01")),
             attested: Some(day("2025-01-01")),
-            unhealthy_since: Some(Timestamp::from_millis(7)),
             overlaps: vec!["other".parse().unwrap()],
             ..filed("busy", "2024-01-01")
         };
         let judgement = judge(&filed, &traffic("busy", |_| good(10)), 90, day(TODAY));
         assert!(!judgement.zombie);
-        assert_eq!(judgement.reasons.len(), 4, "{:?}", judgement.reasons);
+        assert_eq!(judgement.reasons.len(), 3, "{:?}", judgement.reasons);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod files;
 mod follow;
 mod place;
 mod read;
+mod reports;
 mod reserve;
 mod rights;
 mod view;
@@ -33,6 +34,7 @@ use crate::store::Durable;
 pub use call::{Expected, FilingPage, Filter, HistoryPage, PAGE_MAX, Page, Version, Write};
 pub use error::RegisterError;
 pub use files::{SyncError, Synced};
+pub use reports::{OverlapPage, ZombiePage, Zombie};
 pub use rights::{NATION, Object, Right, may};
 pub use view::{Action, Change, Done, Draft, FilingView, NodeStatus, Nodes, Quarantined, Reservation, Summary};
 

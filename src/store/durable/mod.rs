@@ -6,6 +6,7 @@
 mod accounts;
 mod engine;
 mod register;
+mod usage;
 
 use std::fmt;
 use std::future::Future;
@@ -20,6 +21,7 @@ use crate::config::RegisterStoreConfig;
 use crate::domain::Timestamp;
 
 pub use accounts::{AccountRow, AccountState};
+pub use usage::DayOfUseRow;
 pub use register::{
     FilingRow, HistoryRow, InForceRow, ListRows, NodeRow, RecordRow, ReservationRow, Standing, Writing,
 };
