@@ -11,6 +11,7 @@ mod error;
 mod guard;
 mod keys;
 mod redis;
+mod register_notices;
 mod short_lived;
 mod sqlite;
 
@@ -20,4 +21,5 @@ pub use durable::{
 };
 pub use error::{AwayReason, StoreError};
 pub use keys::{NameKey, SessionKey};
+pub use register_notices::RegisterNotices;
 pub use short_lived::{Notice, PutSession, ShortLived, StoredSession};

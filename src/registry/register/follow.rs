@@ -175,7 +175,7 @@ impl Follower {
 
     fn mark(&self) -> Mark {
         let quarantined = self.quarantined.keys().cloned().collect();
-        Mark { register: self.register.clone(), revision: self.revision, quarantined }
+        Mark { register: self.register.clone(), revision: self.revision, after: 0, quarantined }
     }
 
     /// Keeps what was taken. A copy that cannot be written is no reason to stop; the next change tries to write all of it.
@@ -206,7 +206,14 @@ fn read_all(rules: &Rules, rows: &[InForceRow], day: Date) -> Vec<Result<(Platfo
 
 impl Register {
     /// Follows until `stopped`.
-    pub async fn run(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
+    pub async fn run(self: Arc<Self>, stopped: watch::Receiver<bool>) {
+        tokio::select! {
+            () = self.looks_on(stopped) => {}
+            () = self.notices.follow(|| self.changed.notify_one()) => {}
+        }
+    }
+
+    async fn looks_on(&self, mut stopped: watch::Receiver<bool>) {
         let mut reported = (Instant::now().checked_sub(REPORT_EVERY), String::new());
         loop {
             let now = Timestamp::now();
@@ -265,6 +272,14 @@ impl Register {
         }
         self.measure(&follower, caught.is_ok());
         caught
+    }
+
+    /// The register did not answer in time.
+    pub(super) fn missed(&self) {
+        if !self.heard.away.swap(true, Ordering::AcqRel) {
+            tracing::warn!("the register is away; what the copy holds goes on");
+        }
+        self.metrics.register_up.set(0);
     }
 
     async fn caught_up(&self, follower: &mut Follower, now: Timestamp) -> Result<(), StoreError> {
@@ -369,7 +384,9 @@ impl Register {
     /// After a commit: this node at once, the others by notice.
     pub(super) async fn published(&self, now: Timestamp) {
         let _ = self.catch_up(now).await; // the change is made; if we cannot see it now, the next look does
-        self.changed.notify_one();
+        let revision = self.follower.lock().await.revision;
+        self.notices.announce(revision).await;
+        self.changed.notify_one(); // to report it
     }
 
     /// Tries what is in quarantine again: a missing certificate may have come.

@@ -55,9 +55,8 @@ impl Durable {
     pub async fn of(config: &RegisterStoreConfig) -> Result<Self, StoreError> {
         let (write, read) = engine::pools(config)?;
         let durable = Self { write, read, migrated: std::sync::Arc::default() };
-        match config {
-            RegisterStoreConfig::Sqlite(_) => durable.ready().await?,
-            RegisterStoreConfig::Postgres(_) => drop(durable.ready().await), // away is no reason not to start
+        if let RegisterStoreConfig::Sqlite(_) = config {
+            durable.ready().await?;
         }
         Ok(durable)
     }
