@@ -47,4 +47,5 @@ mod slow_visitors;
 mod store_contract;
 mod store_outage;
 mod streams;
+mod two_nodes;
 mod upgrade;

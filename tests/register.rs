@@ -443,7 +443,7 @@ async fn files_are_the_first_content_and_can_be_kept_in_sync(office: Office) {
         );
         std::fs::write(platforms.join(format!("{name}.toml")), text).unwrap();
     };
-    let items = [PENSION, NOTARY, "002099007000", "002099027000", "002099040000", "000115035000"];
+    let items = [PENSION, NOTARY, "002099007000", "002099027000", "002099040000", "002099020000"];
     for (number, item) in items.iter().enumerate() {
         write(&format!("hall-{number}"), if number == 5 { "draft" } else { "approved" }, item);
     }

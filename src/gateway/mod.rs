@@ -80,8 +80,8 @@ use crate::identity::Assertions;
 use crate::metrics::Metrics;
 use crate::portal::{Portal, region_of};
 use crate::routing::{Access, LiveTable};
-use crate::usage::Usage;
 use crate::session::Sessions;
+use crate::usage::Usage;
 
 pub use self::connection::{ConnectionLimits, Front};
 pub use self::health::HealthChecks;
@@ -269,7 +269,8 @@ impl Gateway {
             step = match Box::pin(self.queues.wait(&mut visit.standing, priority)).await {
                 Ok(()) => {
                     (ctx.now, ctx.forwarded) = (Timestamp::now(), Some(Instant::now()));
-                    protect::introduce(&mut visit, &self.parts.assertions, &self.parts.usage, ctx.now).map(|()| Step::Forward)
+                    protect::introduce(&mut visit, &self.parts.assertions, &self.parts.usage, ctx.now)
+                        .map(|()| Step::Forward)
                 }
                 Err(refusal) => Err(refusal),
             };

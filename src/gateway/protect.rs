@@ -10,8 +10,8 @@ use super::refusal::Refusal;
 use crate::domain::{PlatformId, Timestamp};
 use crate::identity::{AssertionRequest, Assertions};
 use crate::routing::{Access, Action, Route};
-use crate::usage::Usage;
 use crate::session::{CookieRead, Live, Lookup, SessionId, Sessions, cookie};
+use crate::usage::Usage;
 
 /// What the cookie led to.
 enum Who {

@@ -335,7 +335,8 @@ impl Counters {
     fn totals(&self) -> Totals {
         let of = |classes: &[&str]| {
             let columns = (0..).zip(CLASSES).filter(|(_, class)| classes.contains(class)).map(|(column, _)| column);
-            let series = columns.flat_map(|column: usize| self.requests.iter().filter_map(move |row| row.get(column)?.get()));
+            let series =
+                columns.flat_map(|column: usize| self.requests.iter().filter_map(move |row| row.get(column)?.get()));
             series.map(|series| series.own.get()).sum()
         };
         Totals { requests: of(&CLASSES), successes: of(&["1xx", "2xx", "3xx"]), failures: of(&["5xx"]) }

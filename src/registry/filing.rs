@@ -184,7 +184,8 @@ fn platform(
     {
         fields.mistake(&fields.spot("valid_until"), format!("a day after {from}, the day of approval"), None);
     }
-    let season = fields.parsed::<Season>("season", "the first and the last day of its season, such as \"06-01..07-31\"");
+    let season =
+        fields.parsed::<Season>("season", "the first and the last day of its season, such as \"06-01..07-31\"");
     let notice = later("notice", "what people are told while it is suspended").unwrap_or_default();
     let zones: Box<[Zone]> =
         fields.list::<Zone>("zones", "internet or extranet").into_iter().map(|(zone, _)| zone).collect();

@@ -20,7 +20,6 @@ use crate::written::{Document, Fields, Mistake, Mistakes, Severity};
 
 const FILING_BYTES_MAX: u64 = 16 << 20; // a filing of 65 535 routes
 const DATA_BYTES_MAX: u64 = 256 << 20; // unpacked; all villages of the country are 30 MB
-const CHINA: i8 = 8; // hours ahead of UTC: the day on which a filing expires is the day in China
 
 /// What a routes directory holds.
 #[derive(Debug)]
@@ -83,7 +82,7 @@ pub(super) fn files(rules: &Rules, directory: &Path, now: Timestamp) -> Result<F
     }
     filed.sort_by(|a, b| order(a).cmp(&order(b)));
     let started = Instant::now();
-    let in_force = filed.iter().filter_map(|filed| filed.filing.clone().in_force(today(now)));
+    let in_force = filed.iter().filter_map(|filed| filed.filing.clone().in_force(now.day()));
     let Compiled { table, refused } = rules.compile(in_force.collect());
     let build = started.elapsed();
     for error in &refused {
@@ -194,11 +193,4 @@ fn refusal(path: &Path, error: &RoutingError) -> Mistake {
     }
     let first = mistakes.into_sorted().into_iter().next();
     first.unwrap_or_else(|| unreadable(&path.display().to_string(), error.to_string()))
-}
-
-/// The day in China.
-pub(super) fn today(now: Timestamp) -> Date {
-    let millis = i64::try_from(now.millis()).unwrap_or(i64::MAX);
-    let time = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
-    jiff::tz::Offset::constant(CHINA).to_datetime(time).date()
 }

@@ -31,8 +31,8 @@ pub use load::{Loaded, load, load_by};
 pub use own::own_platform;
 pub use register::{
     Action, Change, Done, Draft, Expected, FilingPage, FilingView, Filter, HistoryPage, NATION, NodeStatus, Nodes,
-    Object, OverlapPage, PAGE_MAX, Page, Quarantined, Register, RegisterError, RegisterParts, Reservation, Right, Summary,
-    SyncError, Synced, Version, Write, Zombie, ZombiePage, may,
+    Object, OverlapPage, PAGE_MAX, Page, Quarantined, Register, RegisterError, RegisterParts, Reservation, Right,
+    Summary, SyncError, Synced, Version, Write, Zombie, ZombiePage, may,
 };
 pub use rules::Rules;
 pub use trusted::trusted;

@@ -47,7 +47,7 @@ use crate::metrics::Metrics;
 use crate::portal::{Portal, PortalParts};
 use crate::registry::{Register, RegisterParts, RegistryError, Rules, SyncError, Synced};
 use crate::session::{SealKey, SessionError, Sessions};
-use crate::store::{Durable, StoreError};
+use crate::store::{Durable, RegisterNotices, StoreError};
 use crate::usage::Usage;
 use crate::written::Mistake;
 
@@ -252,6 +252,7 @@ impl Rooms {
             routes_directory: config.routes_directory.clone(),
             sync_at_start: config.register.sync_at_start,
             data_directory: config.data_directory.clone(),
+            notices: RegisterNotices::of(&config.stores.sessions)?,
             node: config.register.node.clone(),
             metrics: metrics.clone(),
         };

@@ -11,13 +11,15 @@ mod error;
 mod guard;
 mod keys;
 mod redis;
+mod register_notices;
 mod short_lived;
 mod sqlite;
 
 pub use durable::{
-    AccountRow, AccountState, DayOfUseRow, Durable, FilingRow, HistoryRow, InForceRow, ListRows, NodeRow, RecordRow, ReservationRow,
-    Standing, Writing,
+    AccountRow, AccountState, DayOfUseRow, Durable, FilingRow, HistoryRow, InForceRow, ListRows, NodeRow, RecordRow,
+    ReservationRow, Standing, Writing,
 };
 pub use error::{AwayReason, StoreError};
 pub use keys::{NameKey, SessionKey};
+pub use register_notices::RegisterNotices;
 pub use short_lived::{Notice, PutSession, ShortLived, StoredSession};

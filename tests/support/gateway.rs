@@ -197,6 +197,12 @@ impl Gateway {
         until(&format!("{name}{{{labels}}} ≥ {least}"), Duration::from_secs(10), reached).await;
     }
 
+    /// Waits until a metric has fallen to `most`.
+    pub async fn metric_falls(&self, name: &str, most: f64) {
+        let fallen = || async { (self.metric(name, "").await <= most).then_some(()) };
+        until(&format!("{name} ≤ {most}"), Duration::from_secs(10), fallen).await;
+    }
+
     /// Adds an account whose identity is as sure as `assurance` says.
     pub fn add_account(&self, login: &str, password: &str, assurance: &str) {
         let file = self.folder.path().join("password");

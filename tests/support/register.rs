@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use yimen::config::RegisterStoreConfig;
+use yimen::config::{RegisterStoreConfig, SessionStoreConfig};
 use yimen::domain::{Actor, PlatformId, Role, Timestamp};
 use yimen::metrics::Metrics;
 use yimen::registry::{
     AddressPolicy, Done, Expected, FilingView, Register, RegisterError, RegisterParts, Rules, Version, Write,
 };
-use yimen::store::Durable;
+use yimen::store::{Durable, RegisterNotices};
+
+use super::redis::Redis;
 
 pub const PORTAL: &str = "zwfw.example.gov";
 pub const HANGZHOU: &str = "330100";
@@ -33,7 +35,25 @@ impl Office {
         Self::try_open(store, tempfile::tempdir().unwrap(), now()).await.unwrap()
     }
 
+    /// One that tells others by Redis, and lets platforms be on this machine.
+    pub async fn with_word(store: RegisterStoreConfig, redis: &Redis) -> Self {
+        let notices = RegisterNotices::of(&SessionStoreConfig::Redis(redis.config())).unwrap();
+        let here = AddressPolicy::new(vec!["127.0.0.0/8".parse().unwrap()], Vec::new());
+        Self::made(store, tempfile::tempdir().unwrap(), now(), notices, here).await.unwrap()
+    }
+
     pub async fn try_open(store: RegisterStoreConfig, folder: TempDir, now: Timestamp) -> Result<Self, String> {
+        let nowhere = AddressPolicy::new(Vec::new(), Vec::new());
+        Self::made(store, folder, now, RegisterNotices::none(), nowhere).await
+    }
+
+    async fn made(
+        store: RegisterStoreConfig,
+        folder: TempDir,
+        now: Timestamp,
+        notices: RegisterNotices,
+        addresses: AddressPolicy,
+    ) -> Result<Self, String> {
         let routes = folder.path().join("routes");
         if !routes.exists() {
             let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("routes");
@@ -43,14 +63,14 @@ impl Office {
             }
         }
         let metrics = Arc::new(Metrics::new().unwrap());
-        let rules =
-            Rules::read(&routes, vec![PORTAL.to_owned()], None, AddressPolicy::new(Vec::new(), Vec::new())).unwrap();
+        let rules = Rules::read(&routes, vec![PORTAL.to_owned()], None, addresses).unwrap();
         let parts = RegisterParts {
             durable: Arc::new(Durable::of(&store).await.map_err(|error| error.to_string())?),
             rules,
             routes_directory: routes,
             sync_at_start: false,
             data_directory: folder.path().to_owned(),
+            notices,
             node: "node-1".to_owned(),
             metrics: metrics.clone(),
         };

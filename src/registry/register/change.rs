@@ -13,7 +13,6 @@ use super::view::{Action, Done};
 use super::{Register, not_found};
 use crate::domain::{PlatformId, Timestamp};
 use crate::registry::filing::Form;
-use crate::registry::load::today;
 use crate::registry::rules::Read;
 use crate::registry::words::line;
 use crate::registry::{Filing, FilingState};
@@ -517,7 +516,7 @@ pub(super) fn hash(before: Option<&str>, row: &FilingRow, document: Option<&str>
 }
 
 fn expiry(filing: &Filing, write: &Write<'_>) -> Option<Mistake> {
-    let last = filing.valid_until.filter(|last| *last < today(write.now))?;
+    let last = filing.valid_until.filter(|last| *last < write.now.day())?;
     let told = mistake("/platform/valid_until".to_owned(), format!("\"{last}\""), Severity::Error);
     Some(Mistake { expected: "a day that has not passed".to_owned(), ..told })
 }

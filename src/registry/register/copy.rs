@@ -38,6 +38,9 @@ pub(super) struct Mark {
     pub(super) register: String,
     /// The revision that the filings make.
     pub(super) revision: u64,
+    /// The revision that the batch follows: where two processes of a hot upgrade write, none may be missing between.
+    #[serde(default)]
+    pub(super) after: u64,
     /// Filings whose newest version could not be taken; their last good one is here.
     pub(super) quarantined: Vec<PlatformId>,
 }
@@ -79,6 +82,7 @@ impl Copy {
 
     /// Adds a batch; it is on the disk when this returns. Blocks.
     pub(super) fn append(&mut self, rows: &[InForceRow], mark: Mark) -> io::Result<()> {
+        let mark = Mark { after: self.mark.revision, ..mark };
         let mut batch = Vec::new();
         for row in rows {
             write_row(&mut batch, row)?;
@@ -112,7 +116,7 @@ impl Copy {
         for row in rows {
             write_row(&mut file, row)?;
         }
-        write_mark(&mut file, &self.mark)?;
+        write_mark(&mut file, &Mark { after: 0, ..self.mark.clone() })?;
         let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.sync_all()?;
         self.bytes = file.metadata()?.len();
@@ -138,7 +142,10 @@ fn whole(text: &str) -> Whole {
         let Some(content) = line.strip_suffix('\n').and_then(checked) else { break };
         match content.split_once('\t') {
             Some(("mark", json)) => {
-                let Ok(read) = serde_json::from_str(json) else { break };
+                let Ok(read) = serde_json::from_str::<Mark>(json) else { break };
+                if read.after > mark.revision {
+                    break;
+                }
                 (mark, end) = (read, at);
                 lines.extend(batch.drain(..));
             }
@@ -210,7 +217,7 @@ mod tests {
     }
 
     fn mark(revision: u64) -> Mark {
-        Mark { register: "r".to_owned(), revision, quarantined: vec!["bad".parse().unwrap()] }
+        Mark { register: "r".to_owned(), revision, after: 0, quarantined: vec!["bad".parse().unwrap()] }
     }
 
     #[test]
@@ -222,7 +229,7 @@ mod tests {
         copy.append(&[row("aaa", 1), row("bbb", 2)], mark(2)).unwrap();
         copy.append(&[row("aaa", 3)], mark(3)).unwrap();
         let (copy, rows) = Copy::open(&path).unwrap();
-        assert_eq!((copy.mark(), rows), (&mark(3), vec![row("bbb", 2), row("aaa", 3)]));
+        assert_eq!((copy.mark(), rows), (&Mark { after: 2, ..mark(3) }, vec![row("bbb", 2), row("aaa", 3)]));
     }
 
     #[test]
@@ -241,6 +248,20 @@ mod tests {
             assert_eq!((copy.mark().revision, rows), (revision, held), "cut at {end}");
             assert_eq!(Copy::open(&path).unwrap().0.mark().revision, revision, "mended, cut at {end}");
         }
+    }
+
+    #[test]
+    fn a_batch_that_another_process_lost_is_not_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("register.copy");
+        let (mut old, _) = Copy::open(&path).unwrap();
+        old.append(&[row("aaa", 1)], mark(1)).unwrap();
+        let (mut new, rows) = Copy::open(&path).unwrap();
+        old.append(&[row("bbb", 2)], mark(2)).unwrap();
+        new.write_anew(&rows).unwrap();
+        old.append(&[row("ccc", 3)], mark(3)).unwrap();
+        let (copy, rows) = Copy::open(&path).unwrap();
+        assert_eq!((copy.mark().revision, rows), (1, vec![row("aaa", 1)]));
     }
 
     #[test]

@@ -18,7 +18,6 @@ use super::place::placed;
 use super::{Register, RegisterError};
 use crate::domain::{PlatformId, Timestamp};
 use crate::registry::Rules;
-use crate::registry::load::today;
 use crate::routing::{Compiled, Platform, PlatformState, RouteTable};
 use crate::store::{InForceRow, NodeRow, Standing, StoreError};
 
@@ -83,7 +82,7 @@ impl Follower {
             mark.quarantined.into_iter().map(|id| (id, "its newest version has not been tried again yet".to_owned()));
         follower.quarantined.extend(waiting);
         let started = Instant::now();
-        let table = follower.compiled(rules, &rows, today(now));
+        let table = follower.compiled(rules, &rows, now.day());
         (First { table, follower, build: started.elapsed() }, is_there)
     }
 
@@ -175,7 +174,7 @@ impl Follower {
 
     fn mark(&self) -> Mark {
         let quarantined = self.quarantined.keys().cloned().collect();
-        Mark { register: self.register.clone(), revision: self.revision, quarantined }
+        Mark { register: self.register.clone(), revision: self.revision, after: 0, quarantined }
     }
 
     /// Keeps what was taken. A copy that cannot be written is no reason to stop; the next change tries to write all of it.
@@ -206,7 +205,14 @@ fn read_all(rules: &Rules, rows: &[InForceRow], day: Date) -> Vec<Result<(Platfo
 
 impl Register {
     /// Follows until `stopped`.
-    pub async fn run(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
+    pub async fn run(self: Arc<Self>, stopped: watch::Receiver<bool>) {
+        tokio::select! {
+            () = self.looks_on(stopped) => {}
+            () = self.notices.follow(|| self.changed.notify_one()) => {}
+        }
+    }
+
+    async fn looks_on(&self, mut stopped: watch::Receiver<bool>) {
         let mut reported = (Instant::now().checked_sub(REPORT_EVERY), String::new());
         loop {
             let now = Timestamp::now();
@@ -267,6 +273,14 @@ impl Register {
         caught
     }
 
+    /// The register did not answer in time.
+    pub(super) fn missed(&self) {
+        if !self.heard.away.swap(true, Ordering::AcqRel) {
+            tracing::warn!("the register is away; what the copy holds goes on");
+        }
+        self.metrics.register_up.set(0);
+    }
+
     async fn caught_up(&self, follower: &mut Follower, now: Timestamp) -> Result<(), StoreError> {
         let standing = self.durable.standing().await?;
         if standing.id != follower.register || standing.revision < follower.revision {
@@ -279,7 +293,7 @@ impl Register {
         let kept = follower.copy.as_ref().map_or(follower.revision, |copy| copy.mark().revision);
         let rows = self.rows_since(kept.min(follower.revision)).await?;
         let started = Instant::now();
-        let table = follower.changed(&self.rules, RouteTable::clone(&self.live.snapshot()), &rows, today(now));
+        let table = follower.changed(&self.rules, RouteTable::clone(&self.live.snapshot()), &rows, now.day());
         follower.revision = rows.last().map_or(standing.revision, |last| last.revision.max(standing.revision));
         self.publish(table, started.elapsed());
         follower.keep(&rows, false);
@@ -306,7 +320,7 @@ impl Register {
         }
         let started = Instant::now();
         (follower.quarantined, follower.ends, follower.refused) = (BTreeMap::new(), BTreeMap::new(), false);
-        let table = follower.compiled(&self.rules, &rows, today(now));
+        let table = follower.compiled(&self.rules, &rows, now.day());
         follower.register = standing.id;
         follower.revision = rows.last().map_or(standing.revision, |last| last.revision.max(standing.revision));
         self.publish(table, started.elapsed());
@@ -328,7 +342,7 @@ impl Register {
     }
 
     fn expire(&self, follower: &mut Follower, now: Timestamp) {
-        if let Some(table) = follower.expired(&self.live.snapshot(), today(now)) {
+        if let Some(table) = follower.expired(&self.live.snapshot(), now.day()) {
             self.publish(table, Duration::ZERO);
         }
     }
@@ -369,7 +383,9 @@ impl Register {
     /// After a commit: this node at once, the others by notice.
     pub(super) async fn published(&self, now: Timestamp) {
         let _ = self.catch_up(now).await; // the change is made; if we cannot see it now, the next look does
-        self.changed.notify_one();
+        let revision = self.follower.lock().await.revision;
+        self.notices.announce(revision).await;
+        self.changed.notify_one(); // to report it
     }
 
     /// Tries what is in quarantine again: a missing certificate may have come.
@@ -381,7 +397,7 @@ impl Register {
             rows.extend(self.durable.in_force(&id).await?);
         }
         if !rows.is_empty() {
-            let table = follower.changed(&self.rules, RouteTable::clone(&self.live.snapshot()), &rows, today(now));
+            let table = follower.changed(&self.rules, RouteTable::clone(&self.live.snapshot()), &rows, now.day());
             self.publish(table, Duration::ZERO);
             follower.keep(&rows, false);
         }

@@ -20,8 +20,10 @@ mod view;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::sync::{Mutex, Notify};
+use tokio::time::timeout;
 
 use self::follow::{First, Follower, Heard};
 use super::error::RegistryError;
@@ -29,14 +31,17 @@ use super::rules::Rules;
 use crate::domain::{PlatformId, Timestamp};
 use crate::metrics::Metrics;
 use crate::routing::{Divisions, LiveTable};
-use crate::store::Durable;
+use crate::store::{Durable, RegisterNotices};
 
 pub use call::{Expected, FilingPage, Filter, HistoryPage, PAGE_MAX, Page, Version, Write};
 pub use error::RegisterError;
 pub use files::{SyncError, Synced};
-pub use reports::{OverlapPage, ZombiePage, Zombie};
+pub use reports::{OverlapPage, Zombie, ZombiePage};
 pub use rights::{NATION, Object, Right, may};
 pub use view::{Action, Change, Done, Draft, FilingView, NodeStatus, Nodes, Quarantined, Reservation, Summary};
+
+/// How long a node that has a copy waits for the register when it starts.
+const FIRST_LOOK_MAX: Duration = Duration::from_secs(1);
 
 /// What a node's register is made of.
 #[derive(Debug)]
@@ -51,6 +56,8 @@ pub struct RegisterParts {
     pub sync_at_start: bool,
     /// Where the last-known-good copy lies.
     pub data_directory: PathBuf,
+    /// How nodes tell one another.
+    pub notices: RegisterNotices,
     /// Name of this node.
     pub node: String,
     /// Figures.
@@ -66,6 +73,7 @@ pub struct Register {
     follower: Mutex<Follower>,
     heard: Heard,
     changed: Notify,
+    notices: RegisterNotices,
     node: String,
     metrics: Arc<Metrics>,
 }
@@ -75,7 +83,8 @@ impl Register {
     /// of the files, when it holds nothing. `Err`: it is away and there is no copy, so there is nothing to serve; or the files
     /// cannot be read.
     pub async fn open(parts: RegisterParts, now: Timestamp) -> Result<(Arc<Self>, Option<Synced>), SyncError> {
-        let RegisterParts { durable, rules, routes_directory, sync_at_start, data_directory, node, metrics } = parts;
+        let RegisterParts { durable, rules, routes_directory, sync_at_start, data_directory, notices, node, metrics } =
+            parts;
         let path = data_directory.join("register.copy");
         let (First { table, follower, build }, has_copy) = Follower::of_copy(&rules, path, now);
         let register = Arc::new(Self {
@@ -85,6 +94,7 @@ impl Register {
             follower: Mutex::new(follower),
             heard: Heard::default(),
             changed: Notify::new(),
+            notices,
             node,
             metrics,
         });
@@ -99,13 +109,16 @@ impl Register {
     }
 
     async fn first_look(&self, files: &Path, has_copy: bool, now: Timestamp) -> Result<Option<Synced>, SyncError> {
-        if let Err(cause) = self.catch_up(now).await {
-            return if has_copy { Ok(None) } else { Err(RegistryError::Away(cause).into()) };
-        }
         if has_copy {
-            self.retry(now).await?;
+            // What there is can be served: a register that is away is not waited for.
+            if timeout(FIRST_LOOK_MAX, self.catch_up(now)).await.is_ok_and(|caught| caught.is_ok()) {
+                self.retry(now).await?;
+            } else {
+                self.missed();
+            }
             return Ok(None);
         }
+        self.catch_up(now).await.map_err(RegistryError::Away)?;
         self.first_content(files, now).await
     }
 

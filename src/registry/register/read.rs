@@ -9,7 +9,6 @@ use super::view::{Action, Change, Draft, FilingView, NodeStatus, Nodes, Quaranti
 use super::{Register, not_found};
 use crate::domain::{Actor, DivisionCode, Level, PlatformId, Role, Timestamp};
 use crate::registry::FilingState;
-use crate::registry::load::today;
 use crate::store::{FilingRow, HistoryRow, ListRows, NodeRow, StoreError};
 
 const UNREADABLE: RegisterError = RegisterError::Away(StoreError::Corrupt { what: "a filing" });
@@ -181,7 +180,7 @@ impl Register {
             division,
             level,
             state: state(&row.state)?,
-            expired: row.in_force.is_some() && last.is_some_and(|last| last < today(now)),
+            expired: row.in_force.is_some() && last.is_some_and(|last| last < now.day()),
             version: Version(row.version),
             in_force: row.in_force.map(Version),
             draft,

@@ -12,7 +12,7 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyPool, ConnectOptions, Executor};
 use zeroize::Zeroizing;
 
-use super::DEADLINE;
+use super::{DEADLINE, failed};
 use crate::config::{PostgresConfig, RegisterStoreConfig};
 use crate::store::sqlite::prepare;
 use crate::store::{AwayReason, StoreError};
@@ -54,6 +54,7 @@ pub(super) fn pools(config: &RegisterStoreConfig) -> Result<(AnyPool, AnyPool), 
 
 /// Brings the tables up to date.
 pub(super) async fn migrated(pool: &AnyPool) -> Result<(), StoreError> {
+    drop(pool.acquire().await.map_err(failed)?); // a server that is away is not asked three times
     let migrator = sqlx::migrate!("src/store/migrations/durable");
     let mut tried = 1;
     loop {

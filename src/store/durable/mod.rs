@@ -21,10 +21,10 @@ use crate::config::RegisterStoreConfig;
 use crate::domain::Timestamp;
 
 pub use accounts::{AccountRow, AccountState};
-pub use usage::DayOfUseRow;
 pub use register::{
     FilingRow, HistoryRow, InForceRow, ListRows, NodeRow, RecordRow, ReservationRow, Standing, Writing,
 };
+pub use usage::DayOfUseRow;
 
 /// Deadline of a call. Durable state is asked at sign-in and by operators, never on the way of a signed-in request, so it
 /// may take longer than the session store, but no longer than a person waits for a page.
@@ -57,9 +57,8 @@ impl Durable {
     pub async fn of(config: &RegisterStoreConfig) -> Result<Self, StoreError> {
         let (write, read) = engine::pools(config)?;
         let durable = Self { write, read, migrated: std::sync::Arc::default() };
-        match config {
-            RegisterStoreConfig::Sqlite(_) => durable.ready().await?,
-            RegisterStoreConfig::Postgres(_) => drop(durable.ready().await), // away is no reason not to start
+        if let RegisterStoreConfig::Sqlite(_) = config {
+            durable.ready().await?;
         }
         Ok(durable)
     }

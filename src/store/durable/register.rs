@@ -339,8 +339,7 @@ impl Durable {
         let transaction = self.asked(self.writer().await?.begin()).await?;
         let none = Standing { id: String::new(), revision: 0, confirmed: 0 };
         let mut writing = Writing { transaction, ends: Instant::now() + longest, standing: none, sequence: 0 };
-        let lock =
-            "UPDATE register SET sequence = sequence + 1 WHERE one = 1 RETURNING id, revision, confirmed, sequence";
+        let lock = "UPDATE register SET sequence = sequence WHERE one = 1 RETURNING id, revision, confirmed, sequence";
         let row = writing.one(sqlx::query(lock)).await?;
         writing.standing = standing(&row)?;
         writing.sequence = unsigned(row.try_get("sequence").map_err(failed)?)?;
@@ -462,6 +461,7 @@ impl Writing {
 
     /// Writes what was done into the record.
     pub async fn record(&mut self, record: &RecordRow<'_>) -> Result<(), StoreError> {
+        self.sequence += 1;
         let insert = "INSERT INTO record (sequence, at, actor, role, action, object, before_hash, after_hash, result, request_id) \
                       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
         let query = sqlx::query(insert)
@@ -475,9 +475,7 @@ impl Writing {
             .bind(record.after.map(str::to_owned))
             .bind(record.result.to_owned())
             .bind(record.request_id.to_owned());
-        self.run(query).await?;
-        self.sequence += 1;
-        Ok(())
+        self.run(query).await.map(drop)
     }
 
     /// Every reservation that could stand in the way of one, or cover a path: those of the host.
