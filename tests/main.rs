@@ -49,3 +49,4 @@ mod store_outage;
 mod streams;
 mod two_nodes;
 mod upgrade;
+mod usage;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::reload::Reload;
 use super::service_manager;
@@ -32,11 +33,12 @@ pub(crate) struct Background {
 }
 
 impl Background {
-    pub(crate) fn start(self, runtime: &Runtime, stopped: &watch::Receiver<bool>) {
+    /// Starts it all. What is returned has something left to say after `stopped`, and ends then.
+    pub(crate) fn start(self, runtime: &Runtime, stopped: &watch::Receiver<bool>) -> JoinHandle<()> {
         let Self { register, sessions, keys, checks, usage, reload, metrics_listen, left } = self;
         runtime.spawn(register.run(stopped.clone()));
         runtime.spawn(checks.run(stopped.clone()));
-        runtime.spawn(usage.run(stopped.clone()));
+        let last = runtime.spawn(usage.run(stopped.clone()));
         let watch = stopped.clone();
         runtime.spawn(async move { sessions.run(watch).await });
         runtime.spawn(reload.run(stopped.clone()));
@@ -49,6 +51,7 @@ impl Background {
                 }
             }
         });
+        last
     }
 }
 

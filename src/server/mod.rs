@@ -219,7 +219,7 @@ impl Server {
         *drain.ready.lock() = Some(Box::new(ready));
         let failed = drain.failed.clone();
         let (stop, stopped) = tokio::sync::watch::channel(false);
-        background.start(&stores, &stopped);
+        let last = background.start(&stores, &stopped);
         if frame.options.as_ref().is_some_and(|options| options.upgrade) {
             drain.handover.waiting();
         }
@@ -228,10 +228,15 @@ impl Server {
         frame.run(RunArgs { shutdown_signal: Box::new(drain) });
         // Nobody listens when every background task has ended already.
         let _ = stop.send(true);
+        // A store that is away is not waited for: what a node saw in its last minute is little in a report over weeks.
+        let _ = stores.block_on(async { tokio::time::timeout(LAST_WORDS, last).await });
         stores.shutdown_timeout(Duration::from_secs(1));
         failed.lock().take().map_or(Ok(()), |addresses| Err(StartError::NotListening(addresses)))
     }
 }
+
+/// How long a node that ends may take to store what it has seen.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// The rooms that the listeners share.
 struct Rooms {

@@ -164,15 +164,20 @@ impl Gateway {
     pub async fn restarted(mut self) -> Self {
         let mut command = yimen();
         command.arg("serve").arg("--config").arg(&self.config);
+        self.ends().await;
+        self.process = Running::start("gateway", command, self.folder.path());
+        self.wait_ready().await;
+        self
+    }
+
+    /// Ends it as a service manager does.
+    pub async fn ends(&mut self) {
         self.process.signal("TERM");
         let ended = std::time::Instant::now() + READY_DEADLINE;
         while self.process.ended().is_none() {
             assert!(std::time::Instant::now() < ended, "the gateway did not end within {READY_DEADLINE:?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        self.process = Running::start("gateway", command, self.folder.path());
-        self.wait_ready().await;
-        self
     }
 
     /// The metrics page.
