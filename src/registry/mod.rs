@@ -5,7 +5,6 @@
 //! are missing or do not read are a `RegistryError`, because without divisions nothing can be routed.
 //! Knows: `routing`, `store`, `written`, `domain`. It never sees a request.
 
-mod addresses;
 mod canary;
 mod error;
 mod filing;
@@ -24,7 +23,7 @@ mod trust;
 mod trusted;
 mod words;
 
-pub use addresses::AddressPolicy;
+pub use crate::config::AddressPolicy;
 pub use error::RegistryError;
 pub use filing::{Filing, Form, Known};
 pub use load::{Loaded, load, load_by};
