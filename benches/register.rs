@@ -3,7 +3,12 @@
 //! its copy (budget of DESIGN section 9: 3 s and 1.5 s), and how long one approval takes until this node serves it (50 ms).
 //! Run: `cargo bench --bench register`.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench that cannot be set up ends")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a bench that cannot be set up ends"
+)]
 
 use std::fs;
 use std::path::Path;
@@ -34,7 +39,7 @@ async fn timed() {
     let written = sample::write(2_000_000, &from, &routes).unwrap();
     println!("{} filings, {} routes", written.filings, written.routes);
     let register = opened("files into an empty register, and the table", folder.path()).await;
-    changed(&register, &routes).await;
+    changed(&register).await;
     drop(register);
     drop(opened("a start from the copy", folder.path()).await);
     fs::remove_file(folder.path().join("register.copy")).unwrap();
@@ -63,7 +68,7 @@ async fn opened(what: &str, folder: &Path) -> Arc<Register> {
 }
 
 /// Suspends and resumes one filing of the nation, which has the most routes, again and again.
-async fn changed(register: &Register, _: &Path) {
+async fn changed(register: &Register) {
     let actor = Actor {
         principal: "bench".parse().unwrap(),
         role: Role::Operator,

@@ -186,6 +186,14 @@ impl Follower {
         Mark { register: self.register.clone(), revision: self.revision, after: 0, quarantined }
     }
 
+    /// A copy that could not be written is opened again: what it lacks since is added to it.
+    fn open_again(&mut self) {
+        if self.copy.is_none() {
+            let opened = Copy::open(&self.copy_path).ok().map(|(copy, _)| copy);
+            self.copy = opened.filter(|copy| copy.mark().register == self.register);
+        }
+    }
+
     /// Keeps what was taken. A copy that cannot be written is no reason to stop; the next change tries to write all of it.
     fn keep(&mut self, rows: &[InForceRow], everything: bool) {
         let mark = self.mark();
@@ -299,6 +307,7 @@ impl Register {
         if standing.revision == follower.revision {
             return Ok(());
         }
+        follower.open_again();
         let kept = follower.copy.as_ref().map_or(follower.revision, |copy| copy.mark().revision);
         let rows = self.rows_since(kept.min(follower.revision)).await?;
         if rows.len() >= ANEW_FROM {
