@@ -54,6 +54,8 @@ on_both! {
     two_who_change_at_once_do_not_lose_each_other_s_work
     a_node_starts_from_its_copy
     files_are_the_first_content_and_can_be_kept_in_sync
+    an_emptied_register_is_not_followed_until_it_is_confirmed
+    a_node_that_cannot_take_a_filing_goes_on_with_its_last_good_version
 }
 
 async fn a_platform_goes_from_draft_to_service_by_two_people(office: Office) {
@@ -474,4 +476,50 @@ async fn files_are_the_first_content_and_can_be_kept_in_sync(office: Office) {
     let refused = register.sync_files(&routes, now()).await.unwrap_err().to_string();
     assert!(refused.contains("2 of 4"), "{refused}");
     assert_eq!(office.found(AT_XIHU), Some(("hall-0".to_owned(), "active")));
+}
+
+async fn an_emptied_register_is_not_followed_until_it_is_confirmed(office: Office) {
+    office.filed(&document("hall", HANGZHOU, PENSION)).await;
+    let Office { register, folder, .. } = office;
+    drop(register);
+    let empty = RegisterStoreConfig::Sqlite(folder.path().join("other/register.db"));
+    let office = Office::try_open(empty, folder, now()).await.unwrap();
+    assert_eq!(office.found(AT_XIHU), Some(("hall".to_owned(), "active")));
+    assert_eq!(office.metrics.register_refused.get(), 1);
+    office.register.look(now()).await;
+    assert!(office.found(AT_XIHU).is_some());
+    assert_eq!(code(office.register.confirm(&by(&operator("o", HANGZHOU))).await), "forbidden");
+    office.register.confirm(&by(&operator("o", NATION))).await.unwrap();
+    assert_eq!(office.found(AT_XIHU), None);
+    assert_eq!(office.metrics.register_refused.get(), 0);
+}
+
+async fn a_node_that_cannot_take_a_filing_goes_on_with_its_last_good_version(office: Office) {
+    let hall = document("hall", HANGZHOU, PENSION);
+    office.filed(&hall).await;
+    let other = office.another().await;
+    let authority = rcgen::generate_simple_self_signed(["hall.example.gov".to_owned()]).unwrap().cert.pem();
+    let has_authority = |office: &Office| {
+        let folder = office.folder.path().join("routes/tls/hall");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("ca.pem"), &authority).unwrap();
+    };
+    has_authority(&office);
+    let mut changed = document("hall", HANGZHOU, NOTARY);
+    changed["platform"]["ca"] = json!("ca.pem");
+    changed["upstream"][0]["tls"] = json!(true);
+    office.filed(&changed).await;
+    other.looks().await;
+    assert_eq!(other.found(AT_XIHU), Some(("hall".to_owned(), "active")));
+    assert_eq!(other.metrics.filings_quarantined.get(), 1);
+    let told = office.view("hall").await.quarantined;
+    assert!(told.len() == 1 && told[0].reason.contains("ca.pem"), "{told:?}");
+    // The others follow, and started again it still has its last good version.
+    let other = other.restarted().await.unwrap();
+    assert_eq!(other.found(AT_XIHU), Some(("hall".to_owned(), "active")));
+    assert_eq!(other.metrics.filings_quarantined.get(), 1);
+    has_authority(&other);
+    other.register.retry(now()).await.unwrap();
+    assert_eq!(other.found(AT_XIHU), None);
+    assert_eq!(other.metrics.filings_quarantined.get(), 0);
 }

@@ -2,6 +2,7 @@
 //! people name, and nothing reads the environment. Secrets come as paths of files.
 //! Fails: a list of mistakes with file, line, column, value, expectation, hint. Knows: `written`, `domain`.
 
+mod addresses;
 mod certificate;
 mod certificates;
 mod clients;
@@ -10,6 +11,7 @@ mod network;
 mod rate;
 mod used;
 
+pub use addresses::AddressPolicy;
 pub use certificate::{CertificateError, Served, served};
 pub use certificates::{Certificates, Stamp};
 pub use clients::clients_signed_by;

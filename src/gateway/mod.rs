@@ -74,7 +74,7 @@ use self::rate::{Asks, Rates};
 use self::refusal::Refusal;
 use self::resolve::Resolved;
 use self::standing::{Counters, Standings};
-use crate::config::{LimitsConfig, LogConfig, Network, RatePolicy};
+use crate::config::{AddressPolicy, LimitsConfig, LogConfig, Network, RatePolicy};
 use crate::domain::{Timestamp, Zone};
 use crate::identity::Assertions;
 use crate::metrics::Metrics;
@@ -114,6 +114,8 @@ pub struct GatewayParts {
     pub zone: Zone,
     /// Hops whose forwarded address is believed.
     pub trusted_proxies: Vec<Network>,
+    /// Where names of instances may lead.
+    pub addresses: Arc<AddressPolicy>,
     /// Access log.
     pub log: LogConfig,
     /// Whether people reach us by TLS (here or at a balancer), so that HSTS means something.
@@ -145,7 +147,11 @@ struct Phases {
 impl Gateway {
     /// Opens the access log. `Err`: its file cannot be written.
     pub fn new(parts: GatewayParts) -> io::Result<Self> {
-        let standings = Arc::new(Standings::new(parts.metrics.clone(), parts.limits.platform_inflight_max));
+        let standings = Arc::new(Standings::new(
+            parts.metrics.clone(),
+            parts.limits.platform_inflight_max,
+            parts.addresses.clone(),
+        ));
         let phase = |name| parts.metrics.phase_duration.with_label_values(&[name]);
         let phases = Phases {
             policy: phase("policy"),

@@ -19,6 +19,7 @@ use super::bulkhead::Bulkhead;
 use super::checked::Checked;
 use super::retry::Budget;
 use super::tls_peer::TlsPeer;
+use crate::config::AddressPolicy;
 use crate::domain::{PlatformId, Timestamp};
 use crate::metrics::Metrics;
 use crate::routing::{Canary, Platform, Upstream};
@@ -42,6 +43,7 @@ pub(crate) struct Standings {
     metrics: Arc<Metrics>,
     /// Requests at a time of a platform whose filing names no figure.
     inflight_max: u32,
+    addresses: Arc<AddressPolicy>,
 }
 
 /// One platform.
@@ -65,6 +67,7 @@ pub(crate) struct Instance {
     pub(crate) breaker: Breaker,
     pub(crate) checked: Checked,
     tls: Option<TlsPeer>,
+    addresses: Arc<AddressPolicy>,
     /// The address when it is filed as numbers; names are looked up now and then.
     fixed: Option<SocketAddr>,
     resolved: Mutex<Option<(SocketAddr, Instant)>>,
@@ -101,8 +104,8 @@ const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
 impl Standings {
-    pub(crate) fn new(metrics: Arc<Metrics>, inflight_max: u32) -> Self {
-        Self { all: DashMap::with_hasher(RandomState::default()), metrics, inflight_max }
+    pub(crate) fn new(metrics: Arc<Metrics>, inflight_max: u32, addresses: Arc<AddressPolicy>) -> Self {
+        Self { all: DashMap::with_hasher(RandomState::default()), metrics, inflight_max, addresses }
     }
 
     /// The standing of a platform as filed now.
@@ -113,8 +116,7 @@ impl Standings {
             return known.clone();
         }
         let label = if self.all.len() < PLATFORM_SERIES_MAX { platform.id.as_str() } else { OVERFLOW };
-        let made =
-            |before: &[Arc<Instance>], counters| Arc::new(Standing::new(platform, before, counters, self.inflight_max));
+        let made = |before: &[Arc<Instance>], counters| Arc::new(Standing::new(platform, before, counters, self));
         let mut entry = self
             .all
             .entry(platform.id.clone())
@@ -137,7 +139,8 @@ impl Standings {
 }
 
 impl Standing {
-    fn new(platform: &Arc<Platform>, before: &[Arc<Instance>], counters: Arc<Counters>, inflight_max: u32) -> Self {
+    fn new(platform: &Arc<Platform>, before: &[Arc<Instance>], counters: Arc<Counters>, all: &Standings) -> Self {
+        let inflight_max = all.inflight_max;
         let mut instances = Vec::new();
         let (mut turns, mut canary_turns) = (Vec::new(), Vec::new());
         for upstream in &platform.upstreams {
@@ -145,7 +148,9 @@ impl Standing {
             let weight = usize::from(upstream.weight).clamp(1, 100);
             let turns = if upstream.canary { &mut canary_turns } else { &mut turns };
             turns.extend(std::iter::repeat_n(instances.len(), weight));
-            instances.push(kept.cloned().unwrap_or_else(|| Arc::new(Instance::new(upstream, &platform.id))));
+            instances.push(
+                kept.cloned().unwrap_or_else(|| Arc::new(Instance::new(upstream, &platform.id, all.addresses.clone()))),
+            );
         }
         let unchecked = |_: &&Arc<Instance>| platform.health.is_none();
         instances.iter().filter(unchecked).for_each(|instance| instance.checked.forget());
@@ -220,7 +225,7 @@ impl Standing {
 }
 
 impl Instance {
-    fn new(upstream: &Upstream, platform: &PlatformId) -> Self {
+    fn new(upstream: &Upstream, platform: &PlatformId, addresses: Arc<AddressPolicy>) -> Self {
         let fixed = upstream.address.parse().ok();
         let tls = TlsPeer::of(upstream, platform);
         Self {
@@ -228,6 +233,7 @@ impl Instance {
             breaker: Breaker::default(),
             checked: Checked::default(),
             tls,
+            addresses,
             fixed,
             resolved: Mutex::new(None),
         }
@@ -276,8 +282,11 @@ impl Instance {
             return Some(address);
         }
         let lookup = tokio::net::lookup_host(self.upstream.address.as_ref());
-        let found = tokio::time::timeout(NAME_DEADLINE, lookup).await.ok()?.ok()?.next();
-        let address = found.or(known.map(|(address, _)| address))?;
+        let mut found = tokio::time::timeout(NAME_DEADLINE, lookup).await.ok()?.ok()?.peekable();
+        let admitted = |address: &SocketAddr| self.addresses.admits_address(address.ip(), address.port()).is_ok();
+        // A name that leads to an address no filing may have leads nowhere, not to where it led before.
+        let before = known.filter(|_| found.peek().is_none()).map(|(address, _)| address);
+        let address = found.find(admitted).or(before)?;
         *self.resolved.lock() = Some((address, Instant::now()));
         Some(address)
     }

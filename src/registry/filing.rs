@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
-use super::addresses::AddressPolicy;
 use super::words::{Address, Attribute, FilingState, Host, Line};
 use super::{canary, health, route, trust};
+use crate::config::AddressPolicy;
 use crate::domain::{DivisionCode, PlatformDomain, PlatformId, Season, Uscc, Zone};
 use crate::routing::{
     Action, Division, DivisionKind, Divisions, Items, Platform, PlatformState, Route, Trust, Upstream,

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use flate2::read::GzDecoder;
 use jiff::civil::Date;
 
-use super::addresses::AddressPolicy;
 use super::error::RegistryError;
 use super::filing::{Filing, Form, Known};
 use super::rules::{Rules, kept};
+use crate::config::AddressPolicy;
 use crate::domain::{PlatformId, Timestamp};
 use crate::routing::{Compiled, Divisions, Items, RouteTable, RoutingError};
 use crate::written::{Document, Fields, Mistake, Mistakes, Severity};

@@ -1,11 +1,12 @@
-//! Filings: what platforms ask to be served, read, checked and compiled into a route table.
-//! Shape: `platforms/*.toml` ── `Filing::read` ──▶ `Filing` ── `in_force` ──▶ `routing::Platform` ── compile ──▶ table.
-//! One reader for what `yimen check`, a start and later the management API take; it tells every mistake of a filing at once.
-//! Cost:  about 40 µs a filing, most of it TOML. Fails: a bad filing is left out and named, the others load; data files that
-//! are missing or do not read are a `RegistryError`, because without divisions nothing can be routed.
-//! Knows: `routing`, `store`, `written`, `domain`. It never sees a request.
+//! Filings: what platforms ask to be served, read, reviewed, kept and compiled into a route table.
+//! Shape: document (TOML of a file, JSON of the API) ── `Filing::read` ──▶ `Filing` ── `Register` ──▶ filings in force ── compile ──▶
+//! table of every node.
+//! One reader for what `yimen check`, a start and the management API take; it tells every mistake of a filing at once.
+//! Cost:  about 40 µs a filing, most of it parsing; a change in force costs in proportion to its filing.
+//! Fails: a bad file is left out and named, the others load; data files that are missing or do not read are a `RegistryError`,
+//! because without divisions nothing can be routed; calls on the register are a `RegisterError`.
+//! Knows: `routing`, `store`, `written`, `domain`. It never sees a request of the public listener.
 
-mod addresses;
 mod canary;
 mod error;
 mod filing;
@@ -24,7 +25,7 @@ mod trust;
 mod trusted;
 mod words;
 
-pub use addresses::AddressPolicy;
+pub use crate::config::AddressPolicy;
 pub use error::RegistryError;
 pub use filing::{Filing, Form, Known};
 pub use load::{Loaded, load, load_by};

@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
-use super::addresses::AddressPolicy;
 use super::error::RegistryError;
 use super::filing::{Filing, Form, Known};
 use super::load::data;
 use super::own::own_platform;
-use crate::config::Config;
+use crate::config::{AddressPolicy, Config};
 use crate::domain::PlatformDomain;
 use crate::routing::{Compiled, Divisions, Items, Platform, PlatformState, RouteTable};
 use crate::store::InForceRow;
@@ -41,9 +40,7 @@ impl Rules {
     /// The rules of a node. `Err`: the data files of its routes directory cannot be read.
     pub fn of(config: &Config) -> Result<Self, RegistryError> {
         let public = &config.public;
-        let own = public.listen.iter().chain(&public.redirect_listen).copied();
-        let own = own.chain([config.management.listen, config.metrics_listen]).collect();
-        let addresses = AddressPolicy::new(config.register.upstreams_allowed.clone(), own);
+        let addresses = AddressPolicy::of(config);
         Self::read(&config.routes_directory, public.hosts.clone(), public.platform_domain.clone(), addresses)
     }
 

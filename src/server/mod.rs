@@ -38,7 +38,7 @@ use self::in_process::InProcess;
 use self::ops::Standing;
 use self::reload::{Filings, Reload};
 use self::shutdown::Drain;
-use crate::config::{CertificateError, Config, clients_signed_by};
+use crate::config::{AddressPolicy, CertificateError, Config, clients_signed_by};
 use crate::domain::{PlatformId, Timestamp};
 use crate::gateway::{ConnectionLimits, Front, Gateway, GatewayParts, Origins, Redirect};
 use crate::identity::{Accounts, Assertions, IdentityError, Keys};
@@ -298,6 +298,7 @@ impl Rooms {
             rates: config.rates.clone(),
             zone: config.public.zone,
             trusted_proxies: config.public.trusted_proxies.clone(),
+            addresses: Arc::new(AddressPolicy::of(config)),
             log: config.log.clone(),
             https: config.public.origin.starts_with("https:"),
             origins: Origins::of(&config.public),

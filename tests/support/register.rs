@@ -64,6 +64,7 @@ impl Office {
         }
         let metrics = Arc::new(Metrics::new().unwrap());
         let rules = Rules::read(&routes, vec![PORTAL.to_owned()], None, addresses).unwrap();
+        let data = folder.path().to_owned();
         let parts = RegisterParts {
             durable: Arc::new(Durable::of(&store).await.map_err(|error| error.to_string())?),
             rules,
@@ -71,7 +72,7 @@ impl Office {
             sync_at_start: false,
             data_directory: folder.path().to_owned(),
             notices,
-            node: "node-1".to_owned(),
+            node: data.file_name().unwrap().to_string_lossy().into_owned(),
             metrics: metrics.clone(),
         };
         let (register, _) = Register::open(parts, now).await.map_err(|error| error.to_string())?;
@@ -83,6 +84,11 @@ impl Office {
         let Self { register, folder, store, .. } = self;
         drop(register);
         Self::try_open(store, folder, now()).await
+    }
+
+    /// Another node of the same register.
+    pub async fn another(&self) -> Self {
+        Self::open(self.store.clone()).await
     }
 
     /// Looks at the register, as a notice makes a node do.

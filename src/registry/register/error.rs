@@ -1,4 +1,5 @@
-//! Why the register did not do it. Each is a sentence with the next step; nothing was changed.
+//! Why the register did not do it. Each is a sentence with the next step. Nothing was changed; only of `Away` it is unknown,
+//! as the answer to a commit can get lost.
 
 use super::call::Version;
 use super::rights::Right;
@@ -85,7 +86,7 @@ pub enum RegisterError {
         platform: PlatformId,
     },
     /// The register is away: what is in force goes on, changes wait.
-    #[error("the register is away; nothing was changed, try again")]
+    #[error("the register is away, and what is in force goes on; read the filing before you try again")]
     Away(#[source] StoreError),
 }
 

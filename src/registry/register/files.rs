@@ -15,7 +15,7 @@ use super::{Register, RegisterError};
 use crate::domain::{Actor, DivisionCode, PlatformId, Role, Timestamp};
 use crate::registry::load::{Filed, Files, files};
 use crate::registry::{FilingState, RegistryError};
-use crate::routing::{Matches, RouteTable};
+use crate::routing::{Matches, Platform, RouteTable};
 use crate::store::{FilingRow, HistoryRow, ReservationRow, StoreError, Writing};
 use crate::written::Mistake;
 
@@ -96,7 +96,6 @@ impl Register {
     async fn synced(&self, write: &Write<'_>, writing: &mut Writing, files: Files) -> Result<Synced, SyncError> {
         let Files { filed, mistakes, rejected, .. } = files;
         let mut synced = Synced { mistakes, rejected, ..Synced::default() };
-        let mut table = RouteTable::clone(&self.live.snapshot());
         let ids: BTreeSet<PlatformId> = filed.iter().map(|filed| filed.filing.platform.id.clone()).collect();
         let published = writing.published_by(FILES).await?;
         let served: Vec<&PlatformId> = published.iter().filter(|(_, retired)| !retired).map(|(id, _)| id).collect();
@@ -106,10 +105,10 @@ impl Register {
             return Err(SyncError::Shrunken { found, known });
         }
         let ours: BTreeSet<PlatformId> = published.into_iter().map(|(id, _)| id).collect();
+        let beside = self.beside(&ids, &ours);
         if rejected == 0 {
             for id in gone {
                 let Some(row) = writing.filing(&id).await? else { continue };
-                table = table.without(&id);
                 self.take(write, writing, row, None, FilingState::Retired, None).await?;
                 synced.withdrawn += 1;
             }
@@ -120,13 +119,12 @@ impl Register {
             match self.differs(writing, &filed, before.as_ref(), &ours).await? {
                 Differs::Not => {}
                 Differs::Elsewhere => synced.left_alone.push(id),
-                Differs::Here => match placed(&table, &filed.filing.platform) {
-                    Err(error) => {
+                Differs::Here => match beside.as_ref().and_then(|table| placed(table, &filed.filing.platform).err()) {
+                    Some(error) => {
                         synced.rejected += 1;
                         tracing::warn!(platform = %id, "its file is left out: {error}");
                     }
-                    Ok(next) => {
-                        table = next;
+                    None => {
                         let row = before.unwrap_or_else(|| self.blank(write, &filed.filing));
                         self.taken(write, writing, row, filed).await?;
                         synced.changed += 1;
@@ -135,6 +133,16 @@ impl Register {
             }
         }
         Ok(synced)
+    }
+
+    /// What is in force and comes from no file, as a table: files were judged together already, and only this can be in their
+    /// way. `None`: nothing is.
+    fn beside(&self, ids: &BTreeSet<PlatformId>, ours: &BTreeSet<PlatformId>) -> Option<RouteTable> {
+        let table = self.live.snapshot();
+        let apart = |id: &PlatformId| id.as_str() != "yimen" && !ids.contains(id) && !ours.contains(id);
+        let others = table.platforms().filter(|(_, platform)| apart(&platform.id));
+        let others: Vec<Platform> = others.map(|(_, platform)| Platform::clone(platform)).collect();
+        (!others.is_empty()).then(|| self.rules.compile(others).table)
     }
 
     async fn differs(

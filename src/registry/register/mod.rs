@@ -2,7 +2,7 @@
 //! Shape: caller ── `Actor`, `Write` ──▶ rights, state, one transaction with its record ──▶ revision ──▶ every node's table.
 //! draft → submitted → approved ⇄ suspended → retired; rejected back to draft. A change of what is in force is a draft
 //! beside it, and the one in force goes on until the new one is approved.
-//! Fails: `RegisterError`; whatever it says, nothing was changed. While the store is away the table in force goes on.
+//! Fails: `RegisterError`, and nothing was changed. While the store is away the table in force goes on.
 
 mod call;
 mod change;

@@ -83,6 +83,9 @@ impl Durable {
 
     /// The account with this login.
     pub async fn account_by_login(&self, login: &str) -> Result<Option<AccountRow>, StoreError> {
+        if login.contains('\0') {
+            return Ok(None); // PostgreSQL has no text with a zero byte, and would say that it cannot answer
+        }
         let work =
             sqlx::query("SELECT * FROM account WHERE login = $1").bind(login).fetch_optional(self.reader().await?);
         self.asked(work).await?.as_ref().map(account).transpose()

@@ -11,10 +11,11 @@ mod usage;
 use std::fmt;
 use std::future::Future;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::AnyPool;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 use super::{AwayReason, StoreError};
 use crate::config::RegisterStoreConfig;
@@ -35,7 +36,10 @@ const DEADLINE: Duration = Duration::from_secs(2);
 pub struct Durable {
     write: AnyPool,
     read: AnyPool,
-    migrated: std::sync::Arc<OnceCell<()>>,
+    migrated: Arc<OnceCell<()>>,
+    /// One change of the register at a time in this process: more would wait for the row's lock with a connection each, and
+    /// leave none to whoever has it.
+    changing: Arc<Semaphore>,
 }
 
 impl fmt::Debug for Durable {
@@ -56,7 +60,7 @@ impl Durable {
     /// and its tables are brought up to date, with the first call that reaches it.
     pub async fn of(config: &RegisterStoreConfig) -> Result<Self, StoreError> {
         let (write, read) = engine::pools(config)?;
-        let durable = Self { write, read, migrated: std::sync::Arc::default() };
+        let durable = Self { write, read, migrated: Arc::default(), changing: Arc::new(Semaphore::new(1)) };
         if let RegisterStoreConfig::Sqlite(_) = config {
             durable.ready().await?;
         }

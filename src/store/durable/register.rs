@@ -4,7 +4,8 @@ use std::future::Future;
 
 use sqlx::any::AnyRow;
 use sqlx::{Any, Row, Transaction};
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 
 use super::{DEADLINE, Durable, failed, number, signed, time, unsigned};
@@ -191,6 +192,7 @@ pub struct Writing {
     ends: Instant,
     standing: Standing,
     sequence: u64,
+    _turn: OwnedSemaphorePermit,
 }
 
 /// A select of whole rows and its conditions, put together when this is compiled.
@@ -336,9 +338,13 @@ impl Durable {
     /// The same for taking over many filings at once.
     pub async fn writing_within(&self, longest: std::time::Duration) -> Result<Writing, StoreError> {
         self.standing().await?; // the row is there
+        let late = |_| StoreError::away(AwayReason::Timeout, "others change the register");
+        let turn = timeout(DEADLINE, self.changing.clone().acquire_owned()).await.map_err(late)?;
+        let turn = turn.map_err(|_| StoreError::away(AwayReason::Timeout, "the register is closed"))?;
         let transaction = self.asked(self.writer().await?.begin()).await?;
         let none = Standing { id: String::new(), revision: 0, confirmed: 0 };
-        let mut writing = Writing { transaction, ends: Instant::now() + longest, standing: none, sequence: 0 };
+        let mut writing =
+            Writing { transaction, ends: Instant::now() + longest, standing: none, sequence: 0, _turn: turn };
         let lock = "UPDATE register SET sequence = sequence WHERE one = 1 RETURNING id, revision, confirmed, sequence";
         let row = writing.one(sqlx::query(lock)).await?;
         writing.standing = standing(&row)?;
@@ -519,7 +525,7 @@ impl Writing {
             .bind(signed(self.standing.confirmed))
             .bind(signed(self.sequence));
         self.run(query).await?;
-        let Self { transaction, ends, .. } = self;
+        let Self { transaction, ends, _turn, .. } = self;
         within(ends, transaction.commit()).await
     }
 

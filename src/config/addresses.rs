@@ -3,7 +3,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::config::Network;
+use super::network::Network;
+use super::used::Config;
 
 /// Services that hand a machine its credentials and lie in no link-local network: Amazon's by IPv6, Alibaba's.
 const METADATA: [IpAddr; 2] =
@@ -18,6 +19,14 @@ pub struct AddressPolicy {
 }
 
 impl AddressPolicy {
+    /// The policy of a node.
+    pub fn of(config: &Config) -> Self {
+        let public = &config.public;
+        let own = public.listen.iter().chain(&public.redirect_listen).copied();
+        let own = own.chain([config.management.listen, config.metrics_listen]).collect();
+        Self::new(config.register.upstreams_allowed.clone(), own)
+    }
+
     /// `allowed`: networks that are let through although they would be refused, our own listeners excepted. `own`: everything
     /// that the gateway listens on.
     pub fn new(allowed: Vec<Network>, own: Vec<SocketAddr>) -> Self {
