@@ -48,7 +48,7 @@ fn assertions(criterion: &mut Criterion) {
             authenticated_at: now,
             name: None,
         };
-        assertions.header_for(black_box(&request), now).expect("an assertion")
+        assertions.header_for(black_box(&request), now, |_| ()).expect("an assertion")
     };
 
     for session in 0..SESSIONS {

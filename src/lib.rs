@@ -8,12 +8,13 @@
 //! | [`cli`] | what each command does | all below |
 //! | [`demo`] | what a demo needs around the gateway, sample platforms | identity |
 //! | [`server`] | how the rooms are built and the listeners opened | all below |
-//! | [`gateway`] | the public listener: arrive admit resolve protect forward answer finish | portal session identity routing metrics |
-//! | [`management`] | the management listener | registry session identity routing metrics |
+//! | [`gateway`] | the public listener: arrive admit resolve protect forward answer finish | portal session identity routing usage metrics |
+//! | [`management`] | the management listener | registry usage session identity routing metrics |
 //! | [`portal`] | pages a person sees | session identity routing metrics |
-//! | [`registry`] | filings: read, compile into a candidate table | routing metrics |
+//! | [`registry`] | filings: read, review, history, compile into a candidate table, publish; reports | usage routing store metrics |
 //! | [`session`] | remembers who it is | store metrics |
 //! | [`identity`] | finds out who it is; signs the assertion | store metrics |
+//! | [`usage`] | how much each platform is used, and which nobody needs | store |
 //! | [`routing`] | which platform answers; no I/O | – |
 //! | [`store`] | every key and table of short-lived and durable state | metrics |
 //! | [`metrics`] | every name and label of every metric | – |
@@ -37,4 +38,5 @@ pub mod routing;
 pub mod server;
 pub mod session;
 pub mod store;
+pub mod usage;
 pub mod written;

@@ -3,8 +3,11 @@
 use std::os::unix::fs::PermissionsExt;
 
 use uuid::Uuid;
+use yimen::config::RegisterStoreConfig;
 use yimen::domain::{Assurance, SubjectKind, Timestamp};
 use yimen::store::{AccountRow, AccountState, Durable, StoreError};
+
+use crate::support::postgres::Postgres;
 
 fn row(login: &str) -> AccountRow {
     AccountRow {
@@ -20,14 +23,38 @@ fn row(login: &str) -> AccountRow {
     }
 }
 
-#[tokio::test]
-async fn an_account_is_what_was_put_and_outlives_the_process() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("data/register.db");
-    let alice = row("alice");
-    Durable::open(&path).await.unwrap().insert_account(&alice).await.unwrap();
+/// Runs a case on both engines.
+macro_rules! on_both {
+    ($($name:ident)*) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                let folder = tempfile::tempdir().unwrap();
+                super::$name(super::RegisterStoreConfig::Sqlite(folder.path().join("data/register.db"))).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test]
+            async fn $name() {
+                let postgres = super::Postgres::start();
+                super::$name(postgres.config()).await;
+            })*
+        }
+    };
+}
 
-    let again = Durable::open(&path).await.unwrap();
+on_both! {
+    an_account_is_what_was_put_and_outlives_the_process
+    a_long_list_comes_in_pages
+    several_may_open_a_new_store_together
+}
+
+async fn an_account_is_what_was_put_and_outlives_the_process(config: RegisterStoreConfig) {
+    let alice = row("alice");
+    Durable::of(&config).await.unwrap().insert_account(&alice).await.unwrap();
+
+    let again = Durable::of(&config).await.unwrap();
+    assert!(again.account_by_login("a\0b").await.unwrap().is_none());
     assert!(again.account_by_login("alice").await.unwrap() == Some(alice.clone()));
     assert!(again.account_by_id(alice.id).await.unwrap() == Some(alice.clone()));
     assert!(again.account_by_login("Alice").await.unwrap().is_none());
@@ -44,10 +71,8 @@ async fn an_account_is_what_was_put_and_outlives_the_process() {
     assert!(!format!("{changed:?}").contains("alice"), "a row in a log shows no person");
 }
 
-#[tokio::test]
-async fn a_long_list_comes_in_pages() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Durable::open(&folder.path().join("register.db")).await.unwrap();
+async fn a_long_list_comes_in_pages(config: RegisterStoreConfig) {
+    let store = Durable::of(&config).await.unwrap();
     for number in 0..1005 {
         store.insert_account(&row(&format!("a{number:04}"))).await.unwrap();
     }
@@ -71,13 +96,10 @@ async fn files_and_folder_are_for_the_owner_only() {
     }
 }
 
-#[tokio::test]
-async fn two_processes_may_open_a_new_file_together() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("register.db");
+async fn several_may_open_a_new_store_together(config: RegisterStoreConfig) {
     let opens = (0..4).map(|_| {
-        let path = path.clone();
-        tokio::spawn(async move { Durable::open(&path).await.map(drop) })
+        let config = config.clone();
+        tokio::spawn(async move { Durable::of(&config).await?.probe().await })
     });
     for open in opens.collect::<Vec<_>>() {
         open.await.unwrap().unwrap();

@@ -2,6 +2,7 @@
 //! people name, and nothing reads the environment. Secrets come as paths of files.
 //! Fails: a list of mistakes with file, line, column, value, expectation, hint. Knows: `written`, `domain`.
 
+mod addresses;
 mod certificate;
 mod certificates;
 mod clients;
@@ -11,6 +12,7 @@ mod rate;
 mod staple;
 mod used;
 
+pub use addresses::AddressPolicy;
 pub use certificate::{CertificateError, Served, served};
 pub use certificates::{Certificates, Stamp};
 pub use clients::{clients_signed_by, clients_with_certificates};
@@ -20,5 +22,6 @@ pub use rate::{RateKey, RatePolicy, WhenAway};
 pub use staple::Staple;
 pub use used::{
     AccessLog, Config, IdentityConfig, LimitsConfig, LogConfig, LogFormat, ManagementConfig, ManagementTls,
-    PublicConfig, RedisConfig, RuntimeConfig, SessionConfig, SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
+    PostgresConfig, PublicConfig, RedisConfig, RegisterConfig, RegisterStoreConfig, RuntimeConfig, SessionConfig,
+    SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
 };

@@ -1,4 +1,4 @@
-//! The words: division, level, service item, platform, owner, assurance, subject.
+//! The words: division, level, service item, platform, owner, assurance, subject, principal.
 //! Shape: text ── parse ──▶ a type that can only hold a good value. Cost: a few compares, no allocation but for `PlatformId`.
 //! Fails: one sentence for each word, with what was expected. Knows: nothing; every room may use it.
 
@@ -9,6 +9,8 @@ mod item;
 mod owner;
 mod platform;
 mod platform_domain;
+mod principal;
+mod season;
 mod subject;
 mod time;
 mod zone;
@@ -20,6 +22,8 @@ pub use item::{BadItemCode, ItemCode};
 pub use owner::{BadUscc, Uscc};
 pub use platform::{BadPlatformId, PlatformId};
 pub use platform_domain::{BadPlatformDomain, PlatformDomain};
+pub use principal::{Actor, BadPrincipalId, BadRole, PrincipalId, Role};
+pub use season::{BadSeason, Season};
 pub use subject::{BadSubjectKind, SubjectKind};
 pub use time::Timestamp;
 pub use zone::{BadZone, Zone};

@@ -2,7 +2,12 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use jiff::civil::Date;
+use jiff::tz::Offset;
 use serde::{Deserialize, Serialize};
+
+/// Days begin and end by China Standard Time (GB/T 7408), wherever the machine stands.
+const CHINA: Offset = Offset::constant(8);
 
 /// Milliseconds since 1970-01-01 UTC. Rooms get it as an argument `now`; only the edge of the program reads the clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -29,6 +34,12 @@ impl Timestamp {
     /// Whole seconds since 1970-01-01 UTC, as JWT claims want them (RFC 7519 section 2).
     pub fn seconds(self) -> u64 {
         self.0 / 1000
+    }
+
+    /// The day in China.
+    pub fn day(self) -> Date {
+        let millis = i64::try_from(self.0).unwrap_or(i64::MAX);
+        CHINA.to_datetime(jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX)).date()
     }
 
     /// This time and `duration` more; stops at the end of time.

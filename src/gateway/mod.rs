@@ -42,6 +42,7 @@ mod retry;
 mod siblings;
 mod standing;
 mod tls_peer;
+mod used;
 mod waiting_room;
 
 use std::io;
@@ -76,13 +77,14 @@ use self::receive::Step;
 use self::refusal::Refusal;
 use self::standing::{Counters, Standings};
 use self::waiting_room::Tickets;
-use crate::config::{LimitsConfig, LogConfig, Network, RatePolicy};
+use crate::config::{AddressPolicy, LimitsConfig, LogConfig, Network, RatePolicy};
 use crate::domain::{Timestamp, Zone};
 use crate::identity::Assertions;
 use crate::metrics::Metrics;
 use crate::portal::Portal;
 use crate::routing::LiveTable;
 use crate::session::Sessions;
+use crate::usage::Usage;
 
 pub use self::connection::{ClientCertificates, ConnectionLimits, Front};
 pub use self::health::HealthChecks;
@@ -91,6 +93,7 @@ pub use self::origins::Origins;
 pub use self::path::{BadPath, canonical as canonical_path};
 pub use self::policy::{Fate, fate as header_fate};
 pub use self::redirect::Redirect;
+pub use self::used::KeepsUsage;
 
 /// What the gateway is built of.
 pub struct GatewayParts {
@@ -100,6 +103,8 @@ pub struct GatewayParts {
     pub sessions: Arc<Sessions>,
     /// Signed identities for platforms.
     pub assertions: Arc<Assertions>,
+    /// How much each platform is used.
+    pub usage: Arc<Usage>,
     /// Pages answered in process.
     pub portal: Arc<Portal>,
     /// Counters.
@@ -112,6 +117,8 @@ pub struct GatewayParts {
     pub zone: Zone,
     /// Hops whose forwarded address is believed.
     pub trusted_proxies: Vec<Network>,
+    /// Where names of instances may lead.
+    pub addresses: Arc<AddressPolicy>,
     /// Access log.
     pub log: LogConfig,
     /// Whether people reach us by TLS (here or at a balancer), so that HSTS means something.
@@ -146,7 +153,7 @@ struct Phases {
 impl Gateway {
     /// Opens the access log. `Err`: its file cannot be written.
     pub fn new(parts: GatewayParts) -> io::Result<Self> {
-        let standings = Arc::new(Standings::new(parts.metrics.clone(), &parts.limits));
+        let standings = Arc::new(Standings::new(parts.metrics.clone(), &parts.limits, parts.addresses.clone()));
         let phase = |name| parts.metrics.phase_duration.with_label_values(&[name]);
         let phases = Phases {
             policy: phase("policy"),
@@ -175,6 +182,11 @@ impl Gateway {
     pub fn health_checks(&self) -> HealthChecks {
         let (routes, standings) = (self.parts.routes.clone(), self.standings.clone());
         HealthChecks { routes, standings, metrics: self.parts.metrics.clone() }
+    }
+
+    /// What keeps the use of platforms, to be run in the background.
+    pub fn keeps_usage(&self) -> KeepsUsage {
+        KeepsUsage { standings: self.standings.clone(), usage: self.parts.usage.clone() }
     }
 
     async fn refuse(&self, downstream: &mut Downstream, ctx: &mut Context, refusal: Refusal) -> pingora::Result<()> {

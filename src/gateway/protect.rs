@@ -11,6 +11,7 @@ use crate::domain::{PlatformId, Timestamp};
 use crate::identity::{AssertionRequest, Assertions};
 use crate::routing::{Access, Action, Route};
 use crate::session::{CookieRead, Live, Lookup, SessionId, Sessions, cookie};
+use crate::usage::Usage;
 
 /// What the cookie led to.
 enum Who {
@@ -97,7 +98,12 @@ fn enough(route: &Route, live: &Live, now: Timestamp) -> Result<(), Refusal> {
 }
 
 /// Puts the signed identity for the platform into the visit.
-pub(crate) fn introduce(visit: &mut Visit, assertions: &Assertions, now: Timestamp) -> Result<(), Refusal> {
+pub(crate) fn introduce(
+    visit: &mut Visit,
+    assertions: &Assertions,
+    usage: &Usage,
+    now: Timestamp,
+) -> Result<(), Refusal> {
     let Some(live) = &visit.session else { return Ok(()) };
     let session = &live.session;
     let named = visit.platform.attributes.iter().any(|attribute| &**attribute == "name");
@@ -113,7 +119,8 @@ pub(crate) fn introduce(visit: &mut Visit, assertions: &Assertions, now: Timesta
         name: named.then_some(session.name.as_str()),
     };
     // Without the assertion the platform would take a signed-in person for a stranger, so this request fails.
-    let header = assertions.header_for(&request, now).map_err(|fault| {
+    let met = |pairwise: &str| usage.met(&visit.platform.id, pairwise, now);
+    let header = assertions.header_for(&request, now, met).map_err(|fault| {
         tracing::error!(%fault, platform = %visit.platform.id, "assertion not signed");
         Refusal::Internal
     })?;

@@ -113,7 +113,7 @@ impl Gateway {
                 return Ok(if handover { Step::Handover } else { Step::Inside });
             }
             self.take_place(&mut visit, downstream.req_header(), ctx.now)?;
-            protect::introduce(&mut visit, &self.parts.assertions, ctx.now)?;
+            protect::introduce(&mut visit, &self.parts.assertions, &self.parts.usage, ctx.now)?;
             Ok(Step::Forward)
         });
         if matches!(step, Err(Refusal::PlatformBusy)) {
@@ -126,7 +126,8 @@ impl Gateway {
                         visit.standing.counters.room.admit(turn);
                     }
                     (ctx.now, ctx.forwarded) = (Timestamp::now(), Some(Instant::now()));
-                    protect::introduce(&mut visit, &self.parts.assertions, ctx.now).map(|()| Step::Forward)
+                    protect::introduce(&mut visit, &self.parts.assertions, &self.parts.usage, ctx.now)
+                        .map(|()| Step::Forward)
                 }
                 Err(refusal) => Err(self.waiting_room(&visit, header, ctx.now).unwrap_or(refusal)),
             };

@@ -20,10 +20,11 @@ use super::checked::Checked;
 use super::retry::Budget;
 use super::tls_peer::TlsPeer;
 use super::waiting_room::{Room, Seen};
-use crate::config::LimitsConfig;
+use crate::config::{AddressPolicy, LimitsConfig};
 use crate::domain::{PlatformId, Timestamp};
 use crate::metrics::Metrics;
 use crate::routing::{Canary, Platform, Upstream};
+use crate::usage::Totals;
 
 /// Platforms with metric series of their own; the rest share `_overflow` (Prometheus servers suffer from more).
 const PLATFORM_SERIES_MAX: usize = 2000;
@@ -45,6 +46,7 @@ pub(crate) struct Standings {
     inflight_max: u32,
     /// People in the waiting room of one platform.
     room_max: usize,
+    addresses: Arc<AddressPolicy>,
 }
 
 /// One platform.
@@ -68,6 +70,7 @@ pub(crate) struct Instance {
     pub(crate) breaker: Breaker,
     pub(crate) checked: Checked,
     tls: Option<TlsPeer>,
+    addresses: Arc<AddressPolicy>,
     /// The address when it is filed as numbers; names are looked up now and then.
     fixed: Option<SocketAddr>,
     resolved: Mutex<Option<(SocketAddr, Instant)>>,
@@ -77,7 +80,7 @@ pub(crate) struct Instance {
 pub(crate) struct Counters {
     label: String,
     metrics: Arc<Metrics>,
-    requests: [[OnceLock<IntCounter>; CLASSES.len()]; METHODS.len()],
+    requests: [[OnceLock<Series>; CLASSES.len()]; METHODS.len()],
     pub(crate) duration: Histogram,
     pub(crate) upstream_ok: IntCounter,
     pub(crate) bulkhead: Bulkhead,
@@ -85,13 +88,29 @@ pub(crate) struct Counters {
     pub(crate) room: Room,
 }
 
+/// A platform's own count, which the report of use needs of every platform, and the series that it shares with others if it has
+/// none of its own in the metrics.
+struct Series {
+    own: IntCounter,
+    shared: Option<IntCounter>,
+}
+
+impl Series {
+    fn inc(&self) {
+        self.own.inc();
+        if let Some(shared) = &self.shared {
+            shared.inc();
+        }
+    }
+}
+
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other"];
 const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
 impl Standings {
-    pub(crate) fn new(metrics: Arc<Metrics>, limits: &LimitsConfig) -> Self {
+    pub(crate) fn new(metrics: Arc<Metrics>, limits: &LimitsConfig, addresses: Arc<AddressPolicy>) -> Self {
         let (inflight_max, room_max) = (limits.platform_inflight_max, limits.waiting_room_max);
-        Self { all: DashMap::with_hasher(RandomState::default()), metrics, inflight_max, room_max }
+        Self { all: DashMap::with_hasher(RandomState::default()), metrics, inflight_max, room_max, addresses }
     }
 
     /// The standing of a platform as filed now.
@@ -102,8 +121,7 @@ impl Standings {
             return known.clone();
         }
         let label = if self.all.len() < PLATFORM_SERIES_MAX { platform.id.as_str() } else { OVERFLOW };
-        let made =
-            |before: &[Arc<Instance>], counters| Arc::new(Standing::new(platform, before, counters, self.inflight_max));
+        let made = |before: &[Arc<Instance>], counters| Arc::new(Standing::new(platform, before, counters, self));
         let mut entry = self
             .all
             .entry(platform.id.clone())
@@ -114,6 +132,11 @@ impl Standings {
         entry.clone()
     }
 
+    /// What each platform that was asked for has been asked since the start.
+    pub(crate) fn totals(&self) -> Vec<(PlatformId, Totals)> {
+        self.all.iter().map(|entry| (entry.key().clone(), entry.counters.totals())).collect()
+    }
+
     /// Counters for requests that no platform was found for.
     pub(crate) fn none(&self) -> Counters {
         Counters::new("none", &self.metrics, 0)
@@ -121,7 +144,8 @@ impl Standings {
 }
 
 impl Standing {
-    fn new(platform: &Arc<Platform>, before: &[Arc<Instance>], counters: Arc<Counters>, inflight_max: u32) -> Self {
+    fn new(platform: &Arc<Platform>, before: &[Arc<Instance>], counters: Arc<Counters>, all: &Standings) -> Self {
+        let inflight_max = all.inflight_max;
         let mut instances = Vec::new();
         let (mut turns, mut canary_turns) = (Vec::new(), Vec::new());
         for upstream in &platform.upstreams {
@@ -129,7 +153,9 @@ impl Standing {
             let weight = usize::from(upstream.weight).clamp(1, 100);
             let turns = if upstream.canary { &mut canary_turns } else { &mut turns };
             turns.extend(std::iter::repeat_n(instances.len(), weight));
-            instances.push(kept.cloned().unwrap_or_else(|| Arc::new(Instance::new(upstream, &platform.id))));
+            instances.push(
+                kept.cloned().unwrap_or_else(|| Arc::new(Instance::new(upstream, &platform.id, all.addresses.clone()))),
+            );
         }
         let unchecked = |_: &&Arc<Instance>| platform.health.is_none();
         instances.iter().filter(unchecked).for_each(|instance| instance.checked.forget());
@@ -204,7 +230,7 @@ impl Standing {
 }
 
 impl Instance {
-    fn new(upstream: &Upstream, platform: &PlatformId) -> Self {
+    fn new(upstream: &Upstream, platform: &PlatformId, addresses: Arc<AddressPolicy>) -> Self {
         let fixed = upstream.address.parse().ok();
         let tls = TlsPeer::of(upstream, platform);
         Self {
@@ -212,6 +238,7 @@ impl Instance {
             breaker: Breaker::default(),
             checked: Checked::default(),
             tls,
+            addresses,
             fixed,
             resolved: Mutex::new(None),
         }
@@ -260,8 +287,11 @@ impl Instance {
             return Some(address);
         }
         let lookup = tokio::net::lookup_host(self.upstream.address.as_ref());
-        let found = tokio::time::timeout(NAME_DEADLINE, lookup).await.ok()?.ok()?.next();
-        let address = found.or(known.map(|(address, _)| address))?;
+        let mut found = tokio::time::timeout(NAME_DEADLINE, lookup).await.ok()?.ok()?.peekable();
+        let admitted = |address: &SocketAddr| self.addresses.admits_address(address.ip(), address.port()).is_ok();
+        // A name that leads to an address no filing may have leads nowhere, not to where it led before.
+        let before = known.filter(|_| found.peek().is_none()).map(|(address, _)| address);
+        let address = found.find(admitted).or(before)?;
         *self.resolved.lock() = Some((address, Instant::now()));
         Some(address)
     }
@@ -308,12 +338,31 @@ impl Counters {
     pub(crate) fn count(&self, method: &Method, status: u16) {
         let row = METHODS.iter().position(|known| *known == method.as_str()).unwrap_or(METHODS.len() - 1);
         let column = usize::from(status / 100).min(CLASSES.len() - 1);
-        let handle = self.requests.get(row).and_then(|columns| columns.get(column));
-        let labels =
-            || [self.label.as_str(), METHODS.get(row).unwrap_or(&"other"), CLASSES.get(column).unwrap_or(&"none")];
-        if let Some(handle) = handle {
-            handle.get_or_init(|| self.metrics.requests.with_label_values(&labels())).inc();
+        if let Some(series) = self.requests.get(row).and_then(|columns| columns.get(column)) {
+            series.get_or_init(|| self.series(row, column)).inc();
         }
+    }
+
+    fn series(&self, row: usize, column: usize) -> Series {
+        let labels =
+            [self.label.as_str(), METHODS.get(row).unwrap_or(&"other"), CLASSES.get(column).unwrap_or(&"none")];
+        let shown = self.metrics.requests.with_label_values(&labels);
+        let own = (self.label == OVERFLOW).then(|| IntCounter::new("own", "own").ok()).flatten();
+        match own {
+            Some(own) => Series { own, shared: Some(shown) },
+            None => Series { own: shown, shared: None },
+        }
+    }
+
+    /// What was counted so far.
+    fn totals(&self) -> Totals {
+        let of = |classes: &[&str]| {
+            let columns = (0..).zip(CLASSES).filter(|(_, class)| classes.contains(class)).map(|(column, _)| column);
+            let series =
+                columns.flat_map(|column: usize| self.requests.iter().filter_map(move |row| row.get(column)?.get()));
+            series.map(|series| series.own.get()).sum()
+        };
+        Totals { requests: of(&CLASSES), successes: of(&["1xx", "2xx", "3xx"]), failures: of(&["5xx"]) }
     }
 
     /// Counts a request to a platform that failed.

@@ -133,8 +133,14 @@ impl Assertions {
     }
 
     /// The value of `Yimen-Assertion` for this request: one cache read, or one signature when there is none that serves.
-    /// The value shares its bytes with the cache. `Err`: no key, or the library refused; the request must not go on.
-    pub fn header_for(&self, request: &AssertionRequest<'_>, now: Timestamp) -> Result<HeaderValue, IdentityError> {
+    /// The value shares its bytes with the cache. `met` is told of each signature, by the name that the platform knows the
+    /// subject by. `Err`: no key, or the library refused; the request must not go on.
+    pub fn header_for(
+        &self,
+        request: &AssertionRequest<'_>,
+        now: Timestamp,
+        met: impl FnOnce(&str),
+    ) -> Result<HeaderValue, IdentityError> {
         let place = Place { session_key: *request.session_key, platform: request.platform.clone() };
         if let Some(minted) = self.minted.get(&place)
             && minted.serves(request, now, self.life / 2)
@@ -142,14 +148,21 @@ impl Assertions {
             self.metrics.assertions_reused.inc();
             return Ok(minted.header.clone());
         }
-        let minted = Arc::new(self.mint(request, now)?);
+        let claims = self.claims(request, now)?;
+        met(&claims.sub);
+        let minted = Arc::new(self.mint(request, &claims, now)?);
         let header = minted.header.clone();
         self.minted.insert(place, minted);
         Ok(header)
     }
 
-    fn mint(&self, request: &AssertionRequest<'_>, now: Timestamp) -> Result<Minted, IdentityError> {
-        let token = self.keys.signing(now)?.sign(&self.claims(request, now)?)?;
+    fn mint(
+        &self,
+        request: &AssertionRequest<'_>,
+        claims: &AssertionClaims,
+        now: Timestamp,
+    ) -> Result<Minted, IdentityError> {
+        let token = self.keys.signing(now)?.sign(claims)?;
         let mut header = HeaderValue::try_from(token).map_err(|_| IdentityError::Crypto("writing a token"))?;
         header.set_sensitive(true); // HTTP/2 keeps it out of its tables, and `Debug` out of logs
         self.metrics.assertions_signed.inc();
@@ -224,7 +237,7 @@ mod tests {
         }
 
         fn ask(&self, request: &AssertionRequest<'_>, now: Timestamp) -> String {
-            self.assertions.header_for(request, now).unwrap().to_str().unwrap().to_owned()
+            self.assertions.header_for(request, now, |_| ()).unwrap().to_str().unwrap().to_owned()
         }
 
         fn verify(&self, audience: &str, token: &str, now: Timestamp) -> Result<AssertionClaims, VerifyError> {

@@ -11,15 +11,15 @@ use flate2::read::GzDecoder;
 use jiff::civil::Date;
 
 use super::error::RegistryError;
-use super::filing::{Filing, Known};
-use super::own::own_platform;
-use crate::domain::{PlatformDomain, PlatformId, Timestamp};
-use crate::routing::{Compiled, Divisions, Items, Platform, PlatformState, RouteTable, RoutingError};
+use super::filing::{Filing, Form, Known};
+use super::rules::{Rules, kept};
+use crate::config::AddressPolicy;
+use crate::domain::{PlatformId, Timestamp};
+use crate::routing::{Compiled, Divisions, Items, RouteTable, RoutingError};
 use crate::written::{Document, Fields, Mistake, Mistakes, Severity};
 
 const FILING_BYTES_MAX: u64 = 16 << 20; // a filing of 65 535 routes
 const DATA_BYTES_MAX: u64 = 256 << 20; // unpacked; all villages of the country are 30 MB
-const CHINA: i8 = 8; // hours ahead of UTC: the day on which a filing expires is the day in China
 
 /// What a routes directory holds.
 #[derive(Debug)]
@@ -32,10 +32,6 @@ pub struct Loaded {
     pub filings_ok: usize,
     /// Filings left out.
     pub filings_rejected: usize,
-    /// Of those, the ones that keep the last good version which `Before` had.
-    pub filings_kept: usize,
-    /// Which file each good filing was read from.
-    pub sources: Sources,
     /// All divisions.
     pub divisions: Arc<Divisions>,
     /// All items.
@@ -44,124 +40,64 @@ pub struct Loaded {
     pub build: Duration,
 }
 
-/// The good filings by their files.
-pub type Sources = HashMap<PathBuf, Source>;
-
-/// What of a good filing is kept beside the table.
-#[derive(Clone, Debug)]
-pub struct Source {
-    id: PlatformId,
-    approved_on: Option<Date>,
-    valid_until: Option<Date>,
-}
-
-/// What is in force while filings are read anew: one with a mistake keeps its last good version.
-#[derive(Clone, Copy, Debug)]
-pub struct Before<'a> {
-    /// The table in force.
-    pub table: &'a RouteTable,
-    /// What it was made of.
-    pub sources: &'a Sources,
-}
-
-impl Before<'_> {
-    /// The last good version of the filing in a file, which ends on the day that it named.
-    fn version(&self, path: &Path, today: Date) -> Option<Entry> {
-        let source = self.sources.get(path)?;
-        let mut platform = Platform::clone(self.table.platform(source.id.as_str())?);
-        if source.valid_until.is_some_and(|last| last < today) && platform.state == PlatformState::Active {
-            platform.state = PlatformState::Expired;
-        }
-        Some(Entry { platform, approved_on: source.approved_on, path: path.to_owned() })
-    }
-}
-
-/// A filing that is to be served, and where it was written.
-struct Entry {
-    platform: Platform,
-    approved_on: Option<Date>,
+/// A filing of a file.
+pub(super) struct Filed {
+    pub(super) filing: Filing,
+    /// The document as JSON.
+    pub(super) document: String,
     path: PathBuf,
+}
+
+/// The filings of a routes directory that can be served together, and what is wrong with the others.
+pub(super) struct Files {
+    /// Those approved first come first.
+    pub(super) filed: Vec<Filed>,
+    pub(super) mistakes: Vec<Mistake>,
+    pub(super) rejected: usize,
+    table: RouteTable,
+    build: Duration,
 }
 
 /// Reads `divisions.csv`, `streets.csv.gz`, `items.csv` and `platforms/*.toml` of a directory and compiles the table.
 /// Where two filings want one place, the one approved earlier has it. `portal_hosts`: lower case, without port.
 /// `Err`: the data files or the folder of filings cannot be read. A bad filing is no `Err`: it is left out and named.
 pub fn load(directory: &Path, portal_hosts: &[String], now: Timestamp) -> Result<Loaded, RegistryError> {
-    load_under(directory, portal_hosts, None, None, now)
+    let rules = Rules::read(directory, portal_hosts.to_vec(), None, AddressPolicy::everything())?;
+    load_by(&rules, directory, now)
 }
 
-/// The same where platforms may have origins of their own, below `platform_domain`, and where `before` is in force.
-pub fn load_under(
-    directory: &Path,
-    portal_hosts: &[String],
-    platform_domain: Option<&PlatformDomain>,
-    before: Option<Before<'_>>,
-    now: Timestamp,
-) -> Result<Loaded, RegistryError> {
-    let (divisions, items) = data(directory)?;
-    let tls_directory = directory.join("tls");
-    let known =
-        Known { divisions: &divisions, items: &items, portal_hosts, tls_directory: &tls_directory, platform_domain };
+/// The same by the rules of a node.
+pub fn load_by(rules: &Rules, directory: &Path, now: Timestamp) -> Result<Loaded, RegistryError> {
+    let Files { filed, mistakes, rejected, table, build } = files(rules, directory, now)?;
+    let (divisions, items) = (Arc::clone(&rules.divisions), Arc::clone(&rules.items));
+    Ok(Loaded { table, mistakes, filings_ok: filed.len(), filings_rejected: rejected, divisions, items, build })
+}
+
+pub(super) fn files(rules: &Rules, directory: &Path, now: Timestamp) -> Result<Files, RegistryError> {
+    let known = rules.known();
     let paths = filing_paths(&directory.join("platforms"))?;
-    let (mut entries, mut mistakes, mut seen) = (Vec::new(), Vec::new(), HashMap::new());
-    let (mut rejected, mut sources) = (Vec::new(), Sources::new());
+    let (mut filed, mut mistakes, mut seen) = (Vec::new(), Vec::new(), HashMap::new());
     for path in &paths {
-        match read(path, &known, &mut seen, &mut mistakes) {
-            Some(filing) => {
-                let (id, approved_on, valid_until) =
-                    (filing.platform.id.clone(), filing.approved_on, filing.valid_until);
-                sources.insert(path.clone(), Source { id, approved_on, valid_until });
-                entries.extend(entry(filing, path, today(now)));
-            }
-            None => rejected.push(path),
+        filed.extend(read(path, &known, &mut seen, &mut mistakes));
+    }
+    filed.sort_by(|a, b| order(a).cmp(&order(b)));
+    let started = Instant::now();
+    let in_force = filed.iter().filter_map(|filed| filed.filing.clone().in_force(now.day()));
+    let Compiled { table, refused } = rules.compile(in_force.collect());
+    let build = started.elapsed();
+    for error in &refused {
+        let at = filed.iter().position(|filed| Some(&filed.filing.platform.id) == error.platform());
+        if let Some(at) = at {
+            mistakes.push(refusal(&filed.remove(at).path, error));
         }
     }
-    let mut filings_rejected = rejected.len();
-    let last_good = |path: &Path| before.and_then(|before| before.version(path, today(now)));
-    let kept: Vec<Entry> = rejected.into_iter().filter_map(|path| last_good(path)).collect();
-    let mut filings_kept = 0;
-    // Unless another file has the platform now.
-    for entry in kept.into_iter().filter(|entry| !seen.contains_key(&entry.platform.id)) {
-        sources.extend(
-            before
-                .and_then(|before| before.sources.get_key_value(&entry.path))
-                .map(|(path, source)| (path.clone(), source.clone())),
-        );
-        entries.push(entry);
-        filings_kept += 1;
-    }
-    entries.sort_by(|a, b| (a.approved_on, &a.platform.id).cmp(&(b.approved_on, &b.platform.id)));
-    let started = Instant::now();
-    let (platforms, places): (Vec<_>, Vec<_>) =
-        entries.into_iter().map(|Entry { platform, path, .. }| (platform, path)).unzip();
-    let ids: Vec<PlatformId> = platforms.iter().map(|platform| platform.id.clone()).collect();
-    let compile = |platforms: Vec<Platform>| {
-        let platforms = own_platform().into_iter().chain(platforms).collect();
-        RouteTable::compile(Arc::clone(&divisions), Arc::clone(&items), portal_hosts, platforms)
-    };
-    let Compiled { mut table, refused } = compile(platforms);
-    // What the table refuses keeps its last good version too, so it is compiled once more with that in its place.
-    let is_refused = |id: &PlatformId| refused.iter().any(|error| error.platform() == Some(id));
-    let in_place = |id: &PlatformId, path: &PathBuf| match is_refused(id) {
-        true => last_good(path).map(|entry| entry.platform).filter(|platform| platform.id == *id),
-        false => table.platform(id.as_str()).map(|platform| Platform::clone(platform)),
-    };
-    let mut refused_again = Vec::new();
-    if ids.iter().zip(&places).any(|(id, path)| is_refused(id) && last_good(path).is_some()) {
-        let again = compile(ids.iter().zip(&places).filter_map(|(id, path)| in_place(id, path)).collect());
-        refused_again.extend(again.refused.into_iter().filter(|error| !error.platform().is_some_and(is_refused)));
-        filings_kept += ids.iter().filter(|id| is_refused(id) && again.table.platform(id.as_str()).is_some()).count();
-        table = again.table;
-    }
-    let build = started.elapsed();
-    for error in refused.iter().chain(&refused_again) {
-        filings_rejected += 1;
-        let place = ids.iter().position(|id| Some(id) == error.platform()).and_then(|index| places.get(index));
-        mistakes.extend(place.map(|path| refusal(path, error)));
-    }
     mistakes.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
-    let filings_ok = paths.len() - filings_rejected;
-    Ok(Loaded { table, mistakes, filings_ok, filings_rejected, filings_kept, sources, divisions, items, build })
+    let rejected = paths.len() - filed.len();
+    Ok(Files { filed, mistakes, rejected, table, build })
+}
+
+fn order(filed: &Filed) -> (Option<Date>, &PlatformId) {
+    (filed.filing.approved_on, &filed.filing.platform.id)
 }
 
 /// Divisions and items of a routes directory.
@@ -191,10 +127,10 @@ fn read(
     known: &Known<'_>,
     seen: &mut HashMap<PlatformId, PathBuf>,
     told: &mut Vec<Mistake>,
-) -> Option<Filing> {
+) -> Option<Filed> {
     let document = document(path).map_err(|mistake| told.push(*mistake)).ok()?;
     let mistakes = Mistakes::default();
-    let mut filing = Filing::read(&document, &mistakes, known);
+    let mut filing = Filing::read(&document, &mistakes, known, Form::File);
     if let Some(read) = &filing {
         let id = read.platform.id.clone();
         if let Some(first) = seen.get(&id) {
@@ -207,7 +143,7 @@ fn read(
         }
     }
     told.extend(mistakes.into_sorted());
-    filing
+    Some(Filed { filing: filing?, document: kept(&document), path: path.to_owned() })
 }
 
 pub(super) fn document(path: &Path) -> Result<Document, Box<Mistake>> {
@@ -229,16 +165,12 @@ fn unreadable(file: &str, got: String) -> Mistake {
         line: 1,
         column: 1,
         key: "(file)".to_owned(),
+        pointer: String::new(),
         got,
         expected: "a filing in UTF-8 of at most 16 MiB".to_owned(),
         hint: None,
         severity: Severity::Error,
     }
-}
-
-fn entry(filing: Filing, path: &Path, today: Date) -> Option<Entry> {
-    let approved_on = filing.approved_on;
-    Some(Entry { platform: filing.in_force(today)?, approved_on, path: path.to_owned() })
 }
 
 /// A refusal of the table as a mistake with its place. The file is read again: refusals are few, places many.
@@ -261,10 +193,4 @@ fn refusal(path: &Path, error: &RoutingError) -> Mistake {
     }
     let first = mistakes.into_sorted().into_iter().next();
     first.unwrap_or_else(|| unreadable(&path.display().to_string(), error.to_string()))
-}
-
-fn today(now: Timestamp) -> Date {
-    let millis = i64::try_from(now.millis()).unwrap_or(i64::MAX);
-    let time = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
-    jiff::tz::Offset::constant(CHINA).to_datetime(time).date()
 }

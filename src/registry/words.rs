@@ -4,10 +4,13 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
+use serde::Serialize;
+
 use crate::routing::{BadWord, MethodSet};
 
 /// Where a filing stands on its way: draft → submitted → approved ⇄ suspended → retired.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum FilingState {
     /// Being written; not served.
     Draft,
@@ -22,9 +25,26 @@ pub enum FilingState {
 }
 
 impl FilingState {
+    /// The word in filings, API and table.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Submitted => "submitted",
+            Self::Approved => "approved",
+            Self::Suspended => "suspended",
+            Self::Retired => "retired",
+        }
+    }
+
     /// Whether it has been approved once, so that number, approval date and expiry must be there.
     pub fn was_approved(self) -> bool {
         matches!(self, Self::Approved | Self::Suspended | Self::Retired)
+    }
+}
+
+impl fmt::Display for FilingState {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.word())
     }
 }
 
@@ -207,6 +227,7 @@ fn is_name(text: &str) -> bool {
 pub(super) struct Address {
     pub(super) whole: Box<str>,
     pub(super) host: Box<str>, // an IPv6 address without its brackets
+    pub(super) port: u16,
 }
 
 impl FromStr for Address {
@@ -221,7 +242,7 @@ impl FromStr for Address {
         if port == 0 || !digits {
             return Err(bad);
         }
-        Ok(Self { whole: text.into(), host: host.0.trim_matches(['[', ']']).into() })
+        Ok(Self { whole: text.into(), host: host.0.trim_matches(['[', ']']).into(), port })
     }
 }
 
@@ -250,4 +271,19 @@ impl FromStr for CanonicalPath {
         }
         Ok(Self(text.into()))
     }
+}
+
+/// A host as filed; `Err`: what to write.
+pub(super) fn host(text: &str) -> Result<String, String> {
+    text.parse::<Host>().map(|host| host.0.into()).map_err(|error| error.to_string())
+}
+
+/// A path as filed; `Err`: what to write.
+pub(super) fn path(text: &str) -> Result<String, String> {
+    text.parse::<CanonicalPath>().map(|path| path.0.into()).map_err(|error| error.to_string())
+}
+
+/// One line for people; `Err`: what to write.
+pub(super) fn line(text: &str) -> Result<String, String> {
+    text.parse::<Line>().map(|line| line.0.into()).map_err(|error| error.to_string())
 }

@@ -334,3 +334,16 @@ fn get_brings_head_and_other_methods_only_themselves() {
     assert_eq!(MethodSet::ALL.to_string(), "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
     assert!(MethodSet::none().and("TRACE").is_none() && !MethodSet::ALL.allows("TRACE"));
 }
+
+#[test]
+fn an_overlap_names_who_answers_and_who_stands_by() {
+    let table = table(vec![
+        platform("nation", "100000", vec![item("100000", Covers::Subtree)]),
+        platform("zhejiang", "330000", vec![item("330000", Covers::Own)]),
+        platform("xihu", "330106", vec![item("330106", Covers::Own), path(None, "/a", PathKind::Prefix)]),
+    ]);
+    let overlaps = |platform| table.overlaps(platform).map(|overlap| overlap.other.to_string()).collect::<Vec<_>>();
+    assert_eq!(overlaps("xihu"), ["nation"], "the province answers for itself alone");
+    assert_eq!(overlaps("zhejiang"), ["nation"]);
+    assert!(overlaps("nation").is_empty() && overlaps("nobody").is_empty());
+}

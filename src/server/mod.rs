@@ -39,17 +39,17 @@ use self::in_process::InProcess;
 use self::ops::Standing;
 use self::reload::{Filings, Looks, Reload};
 use self::shutdown::Drain;
-use crate::config::{CertificateError, Config, clients_signed_by, clients_with_certificates};
-use crate::domain::Timestamp;
+use crate::config::{AddressPolicy, CertificateError, Config, clients_signed_by, clients_with_certificates};
+use crate::domain::{PlatformId, Timestamp};
 use crate::gateway::{ClientCertificates, ConnectionLimits, Front, Gateway, GatewayParts, Origins, Redirect};
 use crate::identity::{Accounts, Assertions, IdentityError, Keys};
 use crate::management::{ManagementError, ManagementParts};
 use crate::metrics::Metrics;
 use crate::portal::{Portal, PortalParts};
-use crate::registry::{self, Loaded, RegistryError};
-use crate::routing::LiveTable;
+use crate::registry::{Register, RegisterParts, RegistryError, Rules, SyncError, Synced, TlsFiles};
 use crate::session::{SealKey, SessionError, Sessions};
-use crate::store::{Durable, StoreError};
+use crate::store::{Durable, RegisterNotices, StoreError};
+use crate::usage::Usage;
 use crate::written::Mistake;
 
 pub(crate) use self::handover::{Files, id_in};
@@ -97,6 +97,9 @@ pub enum StartError {
     /// Divisions, items, filings.
     #[error(transparent)]
     Register(#[from] RegistryError),
+    /// The register's first content.
+    #[error(transparent)]
+    Filings(#[from] SyncError),
     /// Accounts or keys.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -147,13 +150,8 @@ impl Server {
             .enable_all()
             .build()
             .map_err(|cause| StartError::system("the stores' runtime", cause))?;
-        let public = &config.public;
-        let domain = public.platform_domain.as_ref();
-        let tls_files = registry::TlsFiles::of(&config.routes_directory);
-        let loaded = registry::load_under(&config.routes_directory, &public.hosts, domain, None, now)?;
-        report(&loaded, &metrics);
-        metrics.table_revision.set(1);
-        let rooms = stores.block_on(Rooms::build(&config, &loaded, metrics.clone()))?;
+        let tls = TlsFiles::of(&config.routes_directory);
+        let rooms = stores.block_on(Rooms::build(&config, metrics.clone(), now))?;
         let standing = Arc::<Standing>::default();
         let options = Opt { upgrade, ..Opt::default() };
         let mut frame = pingora::server::Server::new_with_opt_and_conf(options, frame_settings(&config));
@@ -168,6 +166,7 @@ impl Server {
         let gateway = Gateway::new(rooms.gateway_parts(&config, metrics.clone()))
             .map_err(|cause| StartError::system("the access log", cause))?;
         let checks = gateway.health_checks();
+        let usage = gateway.keeps_usage();
         let limits = ConnectionLimits::new(
             &config.limits,
             &config.public.trusted_proxies,
@@ -183,8 +182,10 @@ impl Server {
         }
         let ops = ops::router(metrics.clone(), standing.clone());
         frame.add_service(Handed::new(plain_service("metrics", config.metrics_listen, ops), &handover));
-        let management =
-            ManagementParts { routes: rooms.routes.clone(), token_file: config.management.token_file.clone() };
+        let management = ManagementParts {
+            routes: rooms.register.routes().clone(),
+            token_file: config.management.token_file.clone(),
+        };
         let management = crate::management::router(management)?;
         let management = management_service(config.management.listen, management, both_sides.clone());
         frame.add_service(Handed::new(management, &handover));
@@ -200,20 +201,23 @@ impl Server {
         };
         let filings = Filings {
             directory: config.routes_directory,
-            hosts: config.public.hosts,
-            platform_domain: config.public.platform_domain,
-            routes: rooms.routes,
+            register: rooms.register.clone(),
             metrics,
-            sources: Mutex::new(loaded.sources),
-            tls: Mutex::new(Looks { loaded: tls_files.clone(), last: tls_files }),
+            tls: Looks { loaded: tls.clone(), last: tls },
         };
-        let reload = Reload {
-            certificates: resolver.into_iter().chain(both_sides.map(|(shown, _)| shown)).collect(),
-            filings: Arc::new(filings),
-        };
+        let reload =
+            Reload { certificates: resolver.into_iter().chain(both_sides.map(|(shown, _)| shown)).collect(), filings };
         let (metrics_listen, left) = background;
-        let background =
-            Background { sessions: rooms.sessions, keys: rooms.keys, checks, reload, metrics_listen, left };
+        let background = Background {
+            register: rooms.register,
+            sessions: rooms.sessions,
+            keys: rooms.keys,
+            checks,
+            usage,
+            reload,
+            metrics_listen,
+            left,
+        };
         Ok(Self { frame, stores, background, drain })
     }
 
@@ -224,7 +228,7 @@ impl Server {
         *drain.ready.lock() = Some(Box::new(ready));
         let failed = drain.failed.clone();
         let (stop, stopped) = tokio::sync::watch::channel(false);
-        background.start(&stores, &stopped);
+        let last = background.start(&stores, &stopped);
         if frame.options.as_ref().is_some_and(|options| options.upgrade) {
             drain.handover.waiting();
         }
@@ -233,28 +237,49 @@ impl Server {
         frame.run(RunArgs { shutdown_signal: Box::new(drain) });
         // Nobody listens when every background task has ended already.
         let _ = stop.send(true);
+        // A store that is away is not waited for: what a node saw in its last minute is little in a report over weeks.
+        let _ = stores.block_on(async { tokio::time::timeout(LAST_WORDS, last).await });
         stores.shutdown_timeout(Duration::from_secs(1));
         failed.lock().take().map_or(Ok(()), |addresses| Err(StartError::NotListening(addresses)))
     }
 }
 
+/// How long a node that ends may take to store what it has seen.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
 /// The rooms that the listeners share.
 struct Rooms {
-    routes: Arc<LiveTable>,
+    register: Arc<Register>,
     sessions: Arc<Sessions>,
     assertions: Arc<Assertions>,
+    usage: Arc<Usage>,
     keys: Arc<Keys>,
     portal: Arc<Portal>,
     waiting_key: [u8; 32],
 }
 
 impl Rooms {
-    async fn build(config: &Config, loaded: &Loaded, metrics: Arc<Metrics>) -> Result<Self, StartError> {
-        let durable = Arc::new(Durable::open(&config.stores.register).await?);
+    async fn build(config: &Config, metrics: Arc<Metrics>, now: Timestamp) -> Result<Self, StartError> {
+        let durable = Arc::new(Durable::of(&config.stores.register).await?);
+        let parts = RegisterParts {
+            durable: durable.clone(),
+            rules: Rules::of(config)?,
+            routes_directory: config.routes_directory.clone(),
+            sync_at_start: config.register.sync_at_start,
+            data_directory: config.data_directory.clone(),
+            notices: RegisterNotices::of(&config.stores.sessions)?,
+            node: config.register.node.clone(),
+            metrics: metrics.clone(),
+        };
+        let (register, synced) = Register::open(parts, now).await?;
+        if let Some(synced) = synced {
+            report(&synced, &metrics);
+        }
         let seal = SealKey::load_or_create(&config.session.key_file)?;
         let (form_key, waiting_key) = (seal.derive(b"portal forms"), seal.derive(b"waiting rooms"));
         let sessions =
             Sessions::open(config.session.clone(), config.stores.sessions.clone(), seal, metrics.clone()).await?;
+        let usage = Arc::new(Usage::new(durable.clone()));
         let accounts = Arc::new(Accounts::new(durable, &config.identity)?);
         let keys = Arc::new(Keys::load_or_create(&config.identity, Timestamp::now(), metrics.clone())?);
         let assertions = Arc::new(Assertions::new(&config.identity, keys.clone(), metrics.clone())?);
@@ -262,27 +287,28 @@ impl Rooms {
             sessions: sessions.clone(),
             accounts,
             keys: keys.clone(),
-            divisions: loaded.divisions.clone(),
-            items: loaded.items.clone(),
+            divisions: register.rules().divisions.clone(),
+            items: register.rules().items.clone(),
             form_key,
             session: config.session.clone(),
             metrics,
         }));
-        let routes = Arc::new(LiveTable::new(loaded.table.clone()));
-        Ok(Self { routes, sessions, assertions, keys, portal, waiting_key })
+        Ok(Self { register, sessions, assertions, usage, keys, portal, waiting_key })
     }
 
     fn gateway_parts(&self, config: &Config, metrics: Arc<Metrics>) -> GatewayParts {
         GatewayParts {
-            routes: self.routes.clone(),
+            routes: self.register.routes().clone(),
             sessions: self.sessions.clone(),
             assertions: self.assertions.clone(),
+            usage: self.usage.clone(),
             portal: self.portal.clone(),
             metrics,
             limits: config.limits.clone(),
             rates: config.rates.clone(),
             zone: config.public.zone,
             trusted_proxies: config.public.trusted_proxies.clone(),
+            addresses: Arc::new(AddressPolicy::of(config)),
             log: config.log.clone(),
             https: config.public.origin.starts_with("https:"),
             waiting_key: self.waiting_key,
@@ -307,21 +333,20 @@ fn can_listen(config: &Config) -> Result<(), StartError> {
     Ok(())
 }
 
-fn report(loaded: &Loaded, metrics: &Metrics) {
-    for mistake in &loaded.mistakes {
+/// What a look at the files found.
+fn report(synced: &Synced, metrics: &Metrics) {
+    for mistake in &synced.mistakes {
         let Mistake { severity, .. } = mistake;
         tracing::warn!(?severity, "{mistake}");
     }
-    metrics.filings_rejected.set(i64::try_from(loaded.filings_rejected).unwrap_or(i64::MAX));
-    metrics.filings_kept.set(i64::try_from(loaded.filings_kept).unwrap_or(i64::MAX));
-    metrics.table_build.set(loaded.build.as_secs_f64());
-    for (kind, count) in [("item", loaded.table.item_routes()), ("path", loaded.table.path_routes())] {
-        metrics.table_routes.with_label_values(&[kind]).set(i64::try_from(count).unwrap_or(i64::MAX));
+    if !synced.left_alone.is_empty() {
+        let platforms: Vec<&str> = synced.left_alone.iter().map(PlatformId::as_str).collect();
+        tracing::warn!(
+            ?platforms,
+            "changed through the register since they came from files; their files are left alone"
+        );
     }
-    metrics.platforms.reset();
-    for (_, platform) in loaded.table.platforms() {
-        metrics.platforms.with_label_values(&[platform.level.word(), platform.state.word()]).inc();
-    }
+    metrics.filings_rejected.set(i64::try_from(synced.rejected).unwrap_or(i64::MAX));
 }
 
 /// Figures chosen by `benches/side-by-side`; see its README.

@@ -19,6 +19,8 @@ pub(super) const ONCE: &str = "yimen:once:";
 pub(super) const RATE: &str = "yimen:rate:";
 /// Redis: the channel on which the key of every ended session is published, in hex.
 pub(super) const NOTICES: &str = "yimen:notices";
+/// Redis: the channel on which each new revision of the register is published, in digits.
+pub(super) const REGISTER: &str = "yimen:register";
 
 /// SHA-256 of a session id: safe to keep, opens nothing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]

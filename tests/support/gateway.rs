@@ -56,6 +56,7 @@ impl Setup {
         ];
         settings.into_iter().for_each(|(key, text)| setup.set(key, text));
         setup.set("public.hosts", ["127.0.0.1", "localhost"].into_iter().collect::<toml_edit::Array>());
+        setup.set("register.upstreams_allowed", ["127.0.0.0/8", "::1/128"].into_iter().collect::<toml_edit::Array>());
         setup.certificate();
         setup.data();
         setup
@@ -163,15 +164,20 @@ impl Gateway {
     pub async fn restarted(mut self) -> Self {
         let mut command = yimen();
         command.arg("serve").arg("--config").arg(&self.config);
+        self.ends().await;
+        self.process = Running::start("gateway", command, self.folder.path());
+        self.wait_ready().await;
+        self
+    }
+
+    /// Ends it as a service manager does.
+    pub async fn ends(&mut self) {
         self.process.signal("TERM");
         let ended = std::time::Instant::now() + READY_DEADLINE;
         while self.process.ended().is_none() {
             assert!(std::time::Instant::now() < ended, "the gateway did not end within {READY_DEADLINE:?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        self.process = Running::start("gateway", command, self.folder.path());
-        self.wait_ready().await;
-        self
     }
 
     /// The metrics page.
@@ -194,6 +200,12 @@ impl Gateway {
     pub async fn metric_reaches(&self, name: &str, labels: &str, least: f64) {
         let reached = || async { (self.metric(name, labels).await >= least).then_some(()) };
         until(&format!("{name}{{{labels}}} ≥ {least}"), Duration::from_secs(10), reached).await;
+    }
+
+    /// Waits until a metric has fallen to `most`.
+    pub async fn metric_falls(&self, name: &str, most: f64) {
+        let fallen = || async { (self.metric(name, "").await <= most).then_some(()) };
+        until(&format!("{name} ≤ {most}"), Duration::from_secs(10), fallen).await;
     }
 
     /// Adds an account whose identity is as sure as `assurance` says.

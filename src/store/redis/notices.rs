@@ -9,7 +9,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::RedisStore;
 use super::link::failed;
-use crate::store::keys::NOTICES;
+use crate::store::keys::{NOTICES, REGISTER};
 use crate::store::{AwayReason, Notice, SessionKey, StoreError};
 
 /// Between two tries to connect, as for probes.
@@ -23,27 +23,47 @@ impl RedisStore {
     pub(in crate::store) async fn follow(&self, hear: &impl Fn(Notice)) {
         loop {
             // However it ended, what was missed until the next connection is a gap.
-            let _ = self.follow_once(hear).await;
+            let _ = self.listen(NOTICES, || hear(Notice::Following), |message| heard(message, hear)).await;
             hear(Notice::Lost);
             sleep(AGAIN_AFTER).await;
         }
     }
 
-    async fn follow_once(&self, hear: &impl Fn(Notice)) -> Result<(), StoreError> {
+    /// Calls `hear` for every change of the register that another node tells of, and once after each time we were not connected.
+    pub(in crate::store) async fn follow_register(&self, hear: &impl Fn()) {
+        loop {
+            let _ = self.listen(REGISTER, hear, |_| hear()).await; // whoever asks the register now and then misses nothing
+            sleep(AGAIN_AFTER).await;
+        }
+    }
+
+    /// Tells all nodes that the register has this revision.
+    pub(in crate::store) async fn announce_register(&self, revision: u64) -> Result<(), StoreError> {
+        let mut command = redis::cmd("PUBLISH");
+        command.arg(REGISTER).arg(revision);
+        bounded(CONNECT_MAX, self.link.ask::<redis::Value>(&command)).await.map(drop)
+    }
+
+    async fn listen(
+        &self,
+        channel: &'static str,
+        following: impl Fn(),
+        heard: impl Fn(&Msg),
+    ) -> Result<(), StoreError> {
         let subscription = bounded(CONNECT_MAX, async {
             let mut subscription = self.link.client().await?.get_async_pubsub().await.map_err(failed)?;
-            subscription.subscribe(NOTICES).await.map_err(failed)?;
+            subscription.subscribe(channel).await.map_err(failed)?;
             Ok(subscription)
         });
         // The stream's queue has no bound, but what we do with a message takes less time than reading it off the socket.
         let (mut sink, mut messages) = subscription.await?.split();
-        hear(Notice::Following);
+        following();
         let mut pings = interval(PING_EVERY);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 message = messages.next() => match message {
-                    Some(message) => heard(&message, hear),
+                    Some(message) => heard(&message),
                     None => return Ok(()), // the connection broke
                 },
                 _ = pings.tick() => {
