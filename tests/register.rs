@@ -49,6 +49,7 @@ on_both! {
     a_retired_platform_s_place_can_be_taken
     rollback_makes_it_what_it_was
     an_expired_filing_stops_by_itself
+    a_filing_renewed_in_time_does_not_stop_on_its_old_day
     lists_go_on_where_they_ended_and_show_a_subtree
     every_change_is_recorded_with_its_hashes
     two_who_change_at_once_do_not_lose_each_other_s_work
@@ -226,6 +227,9 @@ async fn what_is_too_large_or_too_deep_is_refused_before_it_is_read(office: Offi
     let mut many = document("hall", HANGZHOU, PENSION);
     many["route"] = json!(vec![json!({"path": "/x"}); 10_001]);
     assert_eq!(put(&bytes(&many)).await, "invalid-filing");
+    // Nobody files the gateway's own pages away.
+    let own = bytes(&document("yimen", NATION, PENSION));
+    assert_eq!(code(register.put(&by(&maker), &id("yimen"), &own).await), "invalid-filing");
     assert_eq!(code(register.get(&maker, &id("hall"), now()).await), "not-found");
 }
 
@@ -333,6 +337,23 @@ async fn an_expired_filing_stops_by_itself(office: Office) {
     let checker = operator("checker", NATION);
     register.approve(&at(&checker), &id("hall")).await.unwrap();
     assert_eq!(office.found(AT_XIHU).unwrap().1, "active");
+}
+
+async fn a_filing_renewed_in_time_does_not_stop_on_its_old_day(office: Office) {
+    let day = |days: u64| Timestamp::from_millis(now().millis() + days * 86_400_000);
+    let date = |days: u64| {
+        let time = jiff::Timestamp::from_millisecond(i64::try_from(day(days).millis()).unwrap()).unwrap();
+        time.to_string()[..10].to_owned()
+    };
+    let mut hall = document("hall", HANGZHOU, PENSION);
+    hall["platform"]["valid_until"] = json!(date(2));
+    office.filed(&hall).await;
+    hall["platform"]["valid_until"] = json!(date(400));
+    office.filed(&hall).await;
+    office.register.look(day(5)).await;
+    assert_eq!(office.found(AT_XIHU).unwrap().1, "active");
+    office.register.look(day(500)).await;
+    assert_eq!(office.found(AT_XIHU).unwrap().1, "expired");
 }
 
 async fn lists_go_on_where_they_ended_and_show_a_subtree(office: Office) {

@@ -41,7 +41,7 @@ async fn half_a_year(durable: &Arc<Durable>, used: impl Fn(&str, u32) -> u64, pl
             let said = platforms.iter().zip(&totals).map(|(platform, total)| (id(platform), total[which]));
             node.keep(said, day(number)).await.unwrap();
         }
-        if number % 20 == 0 {
+        if number.is_multiple_of(20) {
             nodes[0].tidy(day(number)).await.unwrap();
         }
     }
@@ -60,7 +60,7 @@ async fn exactly_the_dead_are_listed(office: Office, durable: Arc<Durable>) {
     }
     let used = |platform: &str, number: u32| match platform {
         "busy" => 100,
-        "weekly" if number % 7 == 0 => 1,
+        "weekly" if number.is_multiple_of(7) => 1,
         "seasonal" if number < 30 => 50,
         "abandoned" if number < 80 => 10,
         _ => 0,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
+use super::own::OWN_ID;
 use super::words::{Address, Attribute, FilingState, Host, Line};
 use super::{canary, health, route, trust};
 use crate::config::AddressPolicy;
@@ -92,6 +93,10 @@ impl Filing {
         let id = fields
             .as_ref()
             .and_then(|fields| fields.required::<PlatformId>("id", "the platform's name in addresses and tokens"));
+        if let (Some(own), Some(fields)) = (id.as_ref().filter(|id| id.as_str() == OWN_ID), &fields) {
+            let hint = format!("`{own}` is the gateway itself");
+            fields.mistake(&fields.spot("id"), "a name of the platform's own", Some(hint));
+        }
         let folder = id.as_ref().map(|id| known.tls_directory.join(id.as_str()));
         let shared = fields.as_ref().and_then(|fields| trust::read(fields, folder.as_deref()));
         let upstreams: Vec<Option<Upstream>> = root

@@ -3,6 +3,9 @@
 use crate::domain::{DivisionCode, Level, Zone};
 use crate::routing::{Access, Action, Matches, MethodSet, PathKind, Platform, PlatformState, Route};
 
+/// The id of the gateway as a platform; nobody else's.
+pub(super) const OWN_ID: &str = "yimen";
+
 const READ: &[&str] = &["GET"];
 const FORM: &[&str] = &["GET", "POST"];
 const SEND: &[&str] = &["POST"];
@@ -33,7 +36,7 @@ pub fn own_platform() -> Option<Platform> {
         ..Route::new(Matches::Path { host: None, path: path.into(), kind }, Action::Gateway)
     };
     Some(Platform {
-        id: "yimen".parse().ok()?,
+        id: OWN_ID.parse().ok()?,
         name: "一门".into(),
         name_en: "Yimen".into(),
         division: DivisionCode::NATION,

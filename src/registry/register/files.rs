@@ -14,6 +14,7 @@ use super::view::Action;
 use super::{Register, RegisterError};
 use crate::domain::{Actor, DivisionCode, PlatformId, Role, Timestamp};
 use crate::registry::load::{Filed, Files, files};
+use crate::registry::own::OWN_ID;
 use crate::registry::{FilingState, RegistryError};
 use crate::routing::{Matches, Platform, RouteTable};
 use crate::store::{FilingRow, HistoryRow, ReservationRow, StoreError, Writing};
@@ -139,7 +140,7 @@ impl Register {
     /// way. `None`: nothing is.
     fn beside(&self, ids: &BTreeSet<PlatformId>, ours: &BTreeSet<PlatformId>) -> Option<RouteTable> {
         let table = self.live.snapshot();
-        let apart = |id: &PlatformId| id.as_str() != "yimen" && !ids.contains(id) && !ours.contains(id);
+        let apart = |id: &PlatformId| id.as_str() != OWN_ID && !ids.contains(id) && !ours.contains(id);
         let others = table.platforms().filter(|(_, platform)| apart(&platform.id));
         let others: Vec<Platform> = others.map(|(_, platform)| Platform::clone(platform)).collect();
         (!others.is_empty()).then(|| self.rules.compile(others).table)

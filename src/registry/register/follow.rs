@@ -3,7 +3,7 @@
 //! A change costs in proportion to its filings. A filing that cannot be taken keeps its last good version and is named. A set
 //! that is another one and much smaller (a register emptied, or restored from long ago) is refused until it is confirmed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +18,7 @@ use super::place::placed;
 use super::{Register, RegisterError};
 use crate::domain::{PlatformId, Timestamp};
 use crate::registry::Rules;
+use crate::registry::own::OWN_ID;
 use crate::routing::{Compiled, Platform, PlatformState, RouteTable};
 use crate::store::{InForceRow, NodeRow, Standing, StoreError};
 
@@ -40,8 +41,9 @@ pub(super) struct Follower {
     revision: u64,
     copy: Option<Copy>,
     quarantined: BTreeMap<PlatformId, String>,
-    /// Platforms by their last day, those that are not expired yet.
-    ends: BTreeMap<Date, BTreeSet<PlatformId>>,
+    /// The last day of each platform that is served, and the day on which we last looked for those that are over.
+    ends: HashMap<PlatformId, Date>,
+    day: Option<Date>,
     /// Whether a shrunken set waits for confirmation.
     refused: bool,
     copy_path: PathBuf,
@@ -77,7 +79,8 @@ impl Follower {
             revision: mark.revision,
             copy,
             quarantined: BTreeMap::new(),
-            ends: BTreeMap::new(),
+            ends: HashMap::new(),
+            day: None,
             refused: false,
             copy_path: path,
         };
@@ -124,9 +127,10 @@ impl Follower {
     }
 
     fn note_end(&mut self, platform: &Platform, last: Option<Date>) {
-        if let (Some(last), PlatformState::Active) = (last, &platform.state) {
-            self.ends.entry(last).or_default().insert(platform.id.clone());
-        }
+        match (last, &platform.state) {
+            (Some(last), PlatformState::Active) => self.ends.insert(platform.id.clone(), last),
+            _ => self.ends.remove(&platform.id), // what it was before counts no more
+        };
     }
 
     /// The table with changed filings. Those that did not fit are tried again when the others are in: one may have left the
@@ -164,10 +168,14 @@ impl Follower {
 
     /// The table in which those have expired whose last day is over; `None`: nobody's is.
     fn expired(&mut self, table: &RouteTable, day: Date) -> Option<RouteTable> {
-        let later = self.ends.split_off(&day);
-        let over = std::mem::replace(&mut self.ends, later);
+        if self.day.replace(day) == Some(day) {
+            return None;
+        }
+        let over: Vec<PlatformId> =
+            self.ends.iter().filter(|(_, last)| **last < day).map(|(id, _)| id.clone()).collect();
         let mut next = None;
-        for id in over.into_values().flatten() {
+        for id in over {
+            self.ends.remove(&id);
             let table = next.as_ref().unwrap_or(table);
             let Some(platform) = table.platform(id.as_str()).filter(|held| held.state == PlatformState::Active) else {
                 continue;
@@ -356,7 +364,7 @@ impl Register {
     fn taken_anew(&self, follower: &mut Follower, standing: Standing, rows: &[InForceRow], now: Timestamp) {
         let started = Instant::now();
         let another = follower.register != standing.id || standing.revision < follower.revision;
-        (follower.quarantined, follower.ends, follower.refused) = (BTreeMap::new(), BTreeMap::new(), false);
+        (follower.quarantined, follower.ends, follower.refused) = (BTreeMap::new(), HashMap::new(), false);
         let table = follower.compiled(&self.rules, rows, Some(&self.live.snapshot()), now.day());
         follower.register = standing.id;
         follower.revision = rows.last().map_or(standing.revision, |last| last.revision.max(standing.revision));
@@ -444,7 +452,7 @@ impl Register {
 
 /// Platforms that somebody filed; our own pages are always there and do not count.
 fn filed(table: &RouteTable) -> usize {
-    table.platforms().filter(|(_, platform)| platform.id.as_str() != "yimen").count()
+    table.platforms().filter(|(_, platform)| platform.id.as_str() != OWN_ID).count()
 }
 
 /// Whether so much is gone that a mistake is likelier: all, or more than a fifth.
