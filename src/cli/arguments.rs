@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::demo::{DemoOptions, SamplePlatformOptions};
+use crate::domain::{DivisionCode, PlatformId, PrincipalId, Right, Role};
 
 /// Yimen (一门): the single-window gateway of an online government service.
 #[derive(Debug, Parser)]
@@ -73,6 +74,14 @@ pub(crate) enum Command {
         config: PathBuf,
         #[command(subcommand)]
         command: KeyCommand,
+    },
+    /// Manage the tokens that open the management API, in the store itself: for the first one, and when none is left.
+    Token {
+        /// Settings that name the store.
+        #[arg(long, value_name = "FILE", global = true, default_value = "/etc/yimen/yimen.toml")]
+        config: PathBuf,
+        #[command(subcommand)]
+        command: TokenCommand,
     },
     /// Write a generated register: realistic filings for load tests.
     SampleRegister {
@@ -147,4 +156,41 @@ pub(crate) struct Add {
 pub(crate) enum KeyCommand {
     /// Make the next key; it is published at once and signs after `identity.key_lead_minutes`.
     Rotate,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Issue a token and show it, this once: alone on stdout, what it is for on stderr.
+    Issue(Issue),
+    /// List all tokens, those that have ended too.
+    List,
+    /// End a token; the next call that shows it is refused.
+    Revoke {
+        /// Its id, from `list`.
+        id: uuid::Uuid,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Issue {
+    /// What it is for: platform, operator, auditor or viewer.
+    #[arg(long)]
+    pub(crate) role: Role,
+    /// Code of the division whose subtree it is for; 100000 is the nation.
+    #[arg(long, value_name = "CODE")]
+    pub(crate) division: DivisionCode,
+    /// Id of the platform, for the role platform.
+    #[arg(long, value_name = "ID")]
+    pub(crate) platform: Option<PlatformId>,
+    /// Whose it is. Maker and checker are two by this name, so give each person their own; the platform's id, or role and
+    /// division, when absent.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) principal: Option<PrincipalId>,
+    /// Rights, where they are to be fewer than the role's: read, history, file, submit, review, suspend, retire, rollback,
+    /// attest, lease, reserve, issue-tokens, administer.
+    #[arg(long, value_name = "RIGHT", value_delimiter = ',')]
+    pub(crate) scope: Vec<Right>,
+    /// How long it lives.
+    #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=366))]
+    pub(crate) days: u16,
 }

@@ -7,6 +7,7 @@ mod arguments;
 mod check;
 mod probe;
 mod serve;
+mod token;
 mod upgrade;
 
 use std::io;
@@ -14,7 +15,7 @@ use std::path::Path;
 
 pub use arguments::Arguments;
 
-use self::arguments::{AccountCommand, Command, KeyCommand};
+use self::arguments::{AccountCommand, Command, KeyCommand, TokenCommand};
 use crate::config::{self, Config, ConfigError};
 use crate::demo;
 use crate::domain::Timestamp;
@@ -57,6 +58,7 @@ pub fn run(arguments: Arguments, say: fn(&str)) -> Outcome {
         Command::Probe { method, url, config, routes } => probe::probe(&method, &url, config.as_deref(), &routes),
         Command::Account { config, command } => with_config(&config, |config| account(&config, &command)),
         Command::Key { config, command: KeyCommand::Rotate } => with_config(&config, |config| rotate(&config)),
+        Command::Token { config, command } => with_config(&config, |config| token(&config, command)),
         Command::SampleRegister { routes, from, out } => match sample::write(routes, &from, &out) {
             Ok(written) => Outcome::done(format!(
                 "{} filings with {} routes written to {}\n",
@@ -87,6 +89,10 @@ fn account(config: &Config, command: &AccountCommand) -> Outcome {
         Ok(text) => Outcome::done(text),
         Err(fault) => Outcome::failed(FAILED, fault),
     }
+}
+
+fn token(config: &Config, command: TokenCommand) -> Outcome {
+    token::run(config, command).unwrap_or_else(|fault| Outcome::failed(FAILED, fault))
 }
 
 fn rotate(config: &Config) -> Outcome {

@@ -28,7 +28,7 @@ pub use load::{Loaded, load, load_under};
 pub use own::own_platform;
 pub use register::{
     Action, Change, Done, Draft, Expected, FilingPage, FilingView, Filter, HistoryPage, NATION, NodeStatus, Nodes,
-    Object, PAGE_MAX, Page, Quarantined, Register, RegisterError, Reservation, Right, Summary, Version, Write, may,
+    Object, PAGE_MAX, Page, Quarantined, Register, RegisterError, Reservation, Summary, Version, Write, may,
 };
 pub use trusted::trusted;
 pub use words::FilingState;

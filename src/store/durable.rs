@@ -88,6 +88,14 @@ impl Durable {
         Ok(Self { write, read: connections(path, READERS, Commits::Synced) })
     }
 
+    pub(super) fn writer(&self) -> &SqlitePool {
+        &self.write
+    }
+
+    pub(super) fn reader(&self) -> &SqlitePool {
+        &self.read
+    }
+
     /// Adds an account. `Taken` when its login or id exists.
     pub async fn insert_account(&self, account: &AccountRow) -> Result<(), StoreError> {
         let insert = "INSERT INTO account (id, login, password_hash, name, kind, assurance, state, created_at, changed_at) \
@@ -148,7 +156,7 @@ impl Durable {
     }
 }
 
-async fn asked<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
+pub(super) async fn asked<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
     bounded(DEADLINE, async { work.await.map_err(failed) }).await
 }
 
@@ -185,6 +193,6 @@ fn account(row: &SqliteRow) -> Result<AccountRow, StoreError> {
 const UNREADABLE: StoreError = StoreError::Corrupt { what: "an account" };
 
 /// SQL integers are signed; the end of time is far enough.
-fn number(time: Timestamp) -> i64 {
+pub(super) fn number(time: Timestamp) -> i64 {
     i64::try_from(time.millis()).unwrap_or(i64::MAX)
 }

@@ -13,8 +13,10 @@ mod keys;
 mod redis;
 mod short_lived;
 mod sqlite;
+mod tokens;
 
 pub use durable::{AccountRow, AccountState, Durable};
 pub use error::{AwayReason, StoreError};
 pub use keys::{NameKey, SessionKey};
 pub use short_lived::{Notice, PutSession, ShortLived, StoredSession};
+pub use tokens::TokenRow;

@@ -1,9 +1,8 @@
 //! Why the register did not do it. Each is a sentence with the next step; nothing was changed.
 
 use super::call::Version;
-use super::rights::Right;
 use super::view::Action;
-use crate::domain::{PlatformId, PrincipalId, Role};
+use crate::domain::{PlatformId, PrincipalId, Right, Role};
 use crate::registry::FilingState;
 use crate::store::StoreError;
 use crate::written::Mistake;

@@ -17,7 +17,7 @@ use crate::written::Mistake;
 
 pub use call::{Expected, FilingPage, Filter, HistoryPage, PAGE_MAX, Page, Version, Write};
 pub use error::RegisterError;
-pub use rights::{NATION, Object, Right, may};
+pub use rights::{NATION, Object, may};
 pub use view::{Action, Change, Done, Draft, FilingView, NodeStatus, Nodes, Quarantined, Reservation, Summary};
 
 /// The register as a node has it.
