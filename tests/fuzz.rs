@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use yimen::domain::Timestamp;
 use yimen::gateway::{Fate, canonical_host, canonical_path, header_fate};
 use yimen::identity::{AssertionProfile, KeySet, verify};
-use yimen::registry::{Filing, Known, Loaded, load};
+use yimen::registry::{AddressPolicy, Filing, Form, Known, Loaded, load};
 use yimen::session::{CookieRead, SessionId, cookie};
 use yimen::written::{Document, Mistakes};
 
@@ -208,6 +208,7 @@ fn a_filing_is_read_or_every_mistake_has_its_place() {
         portal_hosts: &hosts,
         tls_directory: Path::new("/nowhere"),
         platform_domain: None,
+        addresses: &AddressPolicy::everything(),
     };
     let sample = include_str!("../benches/side-by-side/filing.toml").replace("ORIGIN", "127.0.0.1:9108");
     let lines: Vec<&str> =
@@ -241,7 +242,7 @@ fn a_filing_is_read_or_every_mistake_has_its_place() {
         let text: String = edited.collect();
         let Ok(document) = Document::parse("fuzzed.toml", text.clone()) else { return };
         let mistakes = Mistakes::default();
-        let read = Filing::read(&document, &mistakes, &known);
+        let read = Filing::read(&document, &mistakes, &known, Form::File);
         assert_eq!(read.is_some(), mistakes.errors() == 0, "{text}");
         let height = text.lines().count().max(1);
         for mistake in mistakes.into_sorted() {

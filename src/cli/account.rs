@@ -112,7 +112,7 @@ async fn end_sessions(config: &Config, account: Account) -> Result<Account, Acco
 }
 
 async fn open(config: &Config) -> Result<Accounts, AccountError> {
-    let durable = Arc::new(Durable::open(&config.stores.register).await?);
+    let durable = Arc::new(Durable::of(&config.stores.register).await?);
     Ok(Accounts::new(durable, &config.identity)?)
 }
 

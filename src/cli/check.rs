@@ -7,7 +7,7 @@ use super::Outcome;
 use super::arguments::Format;
 use crate::config::{self, CertificateError, Certificates, Config, clients_signed_by};
 use crate::domain::Timestamp;
-use crate::registry;
+use crate::registry::{self, Rules};
 use crate::routing::{Action, Matches, Route, RouteTable};
 use crate::written::{Mistake, Severity};
 
@@ -46,7 +46,8 @@ fn all(name: &str, text: String, folder: &Path) -> Vec<Mistake> {
         mistakes.extend(certificates(name, &config));
         let public = &config.public;
         let domain = public.platform_domain.as_ref();
-        match registry::load_under(&config.routes_directory, &public.hosts, domain, Timestamp::now()) {
+        let rules = Rules::of(&config);
+        match rules.and_then(|rules| registry::load_by(&rules, &config.routes_directory, Timestamp::now())) {
             Ok(loaded) => {
                 mistakes.extend(loaded.mistakes);
                 mistakes.extend(shared_origin(name, &config, &loaded.table));
@@ -105,6 +106,7 @@ fn fault(file: &str, key: &str, got: &str, expected: &str) -> Mistake {
         line: 1,
         column: 1,
         key: key.to_owned(),
+        pointer: String::new(),
         got: got.to_owned(),
         expected: expected.to_owned(),
         hint: None,

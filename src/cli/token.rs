@@ -38,7 +38,7 @@ pub(crate) enum TokenError {
 pub(crate) fn run(config: &Config, command: TokenCommand) -> Result<Outcome, TokenError> {
     let runtime = Builder::new_current_thread().enable_all().build().map_err(TokenError::System)?;
     runtime.block_on(async {
-        let tokens = Tokens::new(Arc::new(Durable::open(&config.stores.register).await?));
+        let tokens = Tokens::new(Arc::new(Durable::of(&config.stores.register).await?));
         let now = Timestamp::now();
         match command {
             TokenCommand::Issue(asked) => issue(&tokens, asked, now).await,

@@ -10,7 +10,8 @@ use std::time::Duration;
 use super::rate;
 use super::used::{
     AccessLog, Config, IdentityConfig, LimitsConfig, LogConfig, LogFormat, ManagementConfig, ManagementTls,
-    PublicConfig, RedisConfig, RuntimeConfig, SessionConfig, SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
+    PostgresConfig, PublicConfig, RedisConfig, RegisterConfig, RegisterStoreConfig, RuntimeConfig, SessionConfig,
+    SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
 };
 use crate::domain::{PlatformDomain, Zone};
 use crate::written::{Document, Fields, Mistake, Mistakes};
@@ -74,6 +75,7 @@ impl Reading<'_> {
         let stores = self.stores(&folder);
         let session = self.session(&folder);
         let identity = self.identity(&folder, public.as_ref());
+        let register = self.register();
         let (limits, runtime, log) = (self.limits(), self.runtime(), self.log());
         let rates = self.root.tables("rate").into_iter().filter_map(rate::policy).collect();
         self.root.finish();
@@ -84,6 +86,7 @@ impl Reading<'_> {
             data_directory: data?,
             routes_directory: routes?,
             stores,
+            register,
             session,
             identity,
             limits,
@@ -214,20 +217,33 @@ impl Reading<'_> {
                 fields.warning(&fields.spot(key), "nothing, while `sessions` is no Redis", None);
             }
         }
-        let register = fields.parsed("register", "sqlite:PATH");
-        if let Some(StoreUrl::Redis(_)) = register {
-            fields.mistake(
-                &fields.spot("register"),
-                "sqlite:PATH",
-                Some("what must last is never kept in Redis".to_owned()),
-            );
-        }
+        let register =
+            self.register_store(&fields).unwrap_or_else(|| RegisterStoreConfig::Sqlite(data.join("register.db")));
         fields.finish();
-        let register = match register {
-            Some(StoreUrl::Sqlite(path)) => sqlite(path),
-            _ => data.join("register.db"),
-        };
         StoresConfig { sessions, register }
+    }
+
+    fn register_store(&self, fields: &Fields<'_>) -> Option<RegisterStoreConfig> {
+        let register = fields.parsed("register", "sqlite:PATH or postgres://USER@HOST:PORT/DATABASE");
+        let password_file = fields.parsed("register_password_file", FILE).map(|path| self.at(path));
+        let ca_file = fields.parsed("register_ca_file", FILE).map(|path| self.at(path));
+        for key in ["register_password_file", "register_ca_file"] {
+            if fields.has(key) && !matches!(register, Some(RegisterUrl::Postgres(_))) {
+                fields.warning(&fields.spot(key), "nothing, while `register` is no PostgreSQL", None);
+            }
+        }
+        Some(match register? {
+            RegisterUrl::Sqlite(path) => RegisterStoreConfig::Sqlite(self.at(path)),
+            RegisterUrl::Postgres(url) => RegisterStoreConfig::Postgres(PostgresConfig { url, password_file, ca_file }),
+        })
+    }
+
+    fn register(&self) -> RegisterConfig {
+        let fields = self.root.section("register");
+        let node = fields.parsed::<NodeName>("node", "a name for this node").map(|name| name.0);
+        let upstreams_allowed = values(fields.list("upstreams_allowed", "networks such as 127.0.0.0/8"));
+        fields.finish();
+        RegisterConfig { node: node.unwrap_or_else(machine), upstreams_allowed }
     }
 
     fn session(&self, data: &Path) -> SessionConfig {
@@ -420,6 +436,50 @@ impl FromStr for StoreUrl {
         }
         Ok(Self::Redis(text.to_owned()))
     }
+}
+
+enum RegisterUrl {
+    Sqlite(PathBuf),
+    Postgres(String),
+}
+
+impl FromStr for RegisterUrl {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            return Ok(Self::Sqlite(PathBuf::from(path)));
+        }
+        let Some(rest) = text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://")) else {
+            return Err("known are sqlite:PATH and postgres://; what must last is never kept in Redis");
+        };
+        match rest.split_once('@') {
+            Some((user, _)) if user.contains(':') => Err("write no password here; use register_password_file"),
+            Some((user, place)) if !user.is_empty() && !place.contains(['?', '#']) && place.contains('/') => {
+                Ok(Self::Postgres(text.to_owned()))
+            }
+            _ => Err("write postgres://USER@HOST:PORT/DATABASE and no more"),
+        }
+    }
+}
+
+/// Name of a node: it stands in tables and metrics.
+struct NodeName(String);
+
+impl FromStr for NodeName {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        let shaped = (1..=63).contains(&text.len()) && text.bytes().all(allowed);
+        if shaped { Ok(Self(text.to_owned())) } else { Err("write 1 to 63 of letters, digits and - . _") }
+    }
+}
+
+/// The machine's own name.
+fn machine() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    name.trim().parse::<NodeName>().map_or_else(|_| "node".to_owned(), |name| name.0)
 }
 
 impl FromStr for LogFormat {

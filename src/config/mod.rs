@@ -18,5 +18,6 @@ pub use network::{BadNetwork, Network};
 pub use rate::{RateKey, RatePolicy, WhenAway};
 pub use used::{
     AccessLog, Config, IdentityConfig, LimitsConfig, LogConfig, LogFormat, ManagementConfig, ManagementTls,
-    PublicConfig, RedisConfig, RuntimeConfig, SessionConfig, SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
+    PostgresConfig, PublicConfig, RedisConfig, RegisterConfig, RegisterStoreConfig, RuntimeConfig, SessionConfig,
+    SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
 };

@@ -23,6 +23,8 @@ pub struct Config {
     pub routes_directory: PathBuf,
     /// Where state lives.
     pub stores: StoresConfig,
+    /// The register as this node has it.
+    pub register: RegisterConfig,
     /// How sessions behave.
     pub session: SessionConfig,
     /// Accounts and the keys that sign assertions.
@@ -105,8 +107,38 @@ pub struct ManagementTls {
 pub struct StoresConfig {
     /// Short-lived state: sessions, counters, notices.
     pub sessions: SessionStoreConfig,
-    /// Durable state: accounts (SQLite file).
-    pub register: PathBuf,
+    /// Durable state: register, accounts.
+    pub register: RegisterStoreConfig,
+}
+
+/// Where durable state lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RegisterStoreConfig {
+    /// SQLite file on this machine.
+    Sqlite(PathBuf),
+    /// PostgreSQL or what speaks its protocol.
+    Postgres(PostgresConfig),
+}
+
+/// How to reach PostgreSQL. TLS verified in full, unless the host is a loopback address or the folder of a Unix socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PostgresConfig {
+    /// `postgres://user@host:port/database`, without a password; a folder as host is percent-encoded.
+    pub url: String,
+    /// File with the password.
+    pub password_file: Option<PathBuf>,
+    /// Certificate authority, PEM; the system's when absent.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// The register as this node has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegisterConfig {
+    /// Name of this node in `GET /nodes` (the machine's name): nodes of one register need different ones.
+    pub node: String,
+    /// Networks that instances may have although the address policy refuses them (none): loopback for a demo, or the
+    /// link-local network of a rack.
+    pub upstreams_allowed: Vec<Network>,
 }
 
 /// Where short-lived state lives.

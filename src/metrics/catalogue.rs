@@ -87,8 +87,16 @@ pub struct Metrics {
     pub table_build: Gauge,
     /// `yimen_platforms{level,state}`.
     pub platforms: IntGaugeVec,
-    /// `yimen_filings_rejected`: filings of the last load that had a mistake.
+    /// `yimen_filings_rejected`: files of the last look at them that had a mistake.
     pub filings_rejected: IntGauge,
+    /// `yimen_filings_quarantined`: filings whose newest version this node could not take; the last good one goes on.
+    pub filings_quarantined: IntGauge,
+    /// `yimen_register_up`: whether the register answered when it was last asked.
+    pub register_up: IntGauge,
+    /// `yimen_register_revision`: of the register, as this node serves it.
+    pub register_revision: IntGauge,
+    /// `yimen_register_refused`: 1 while a much smaller set waits for confirmation.
+    pub register_refused: IntGauge,
     /// `yimen_region_fallbacks_total{from_level,to_level}`.
     pub region_fallbacks: IntCounterVec,
     /// `yimen_tls_certificate_expiry_timestamp_seconds`.
@@ -244,6 +252,18 @@ impl Metrics {
                 "Time the last build of the route table took.",
             )?,
             platforms: gauges(&r, "yimen_platforms", "Platforms in the route table.", &["level", "state"])?,
+            filings_quarantined: gauge(
+                &r,
+                "yimen_filings_quarantined",
+                "Filings whose newest version this node could not take.",
+            )?,
+            register_up: gauge(&r, "yimen_register_up", "Whether the register answered when it was last asked.")?,
+            register_revision: gauge(&r, "yimen_register_revision", "Revision of the register that this node serves.")?,
+            register_refused: gauge(
+                &r,
+                "yimen_register_refused",
+                "Whether a much smaller set of filings waits for confirmation.",
+            )?,
             filings_rejected: gauge(
                 &r,
                 "yimen_filings_rejected",

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::routing::RoutingError;
+use crate::store::StoreError;
 
 /// Why there is no register.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,11 @@ pub enum RegistryError {
     /// A data file does not hold what it should.
     #[error(transparent)]
     Data(#[from] RoutingError),
+    /// The register is away at the start and this node has no copy of it.
+    #[error(
+        "there is nothing to serve: {0}, and this node has no copy of the register yet; start it when the register answers"
+    )]
+    Away(StoreError),
     /// A sample register cannot be written.
     #[error("{path} cannot be written ({cause}); choose an empty directory of your own with --out", path = path.display())]
     Unwritable {

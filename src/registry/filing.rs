@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
+use super::addresses::AddressPolicy;
 use super::words::{Address, Attribute, FilingState, Host, Line};
 use super::{canary, health, route, trust};
 use crate::domain::{DivisionCode, PlatformDomain, PlatformId, Uscc, Zone};
@@ -26,7 +27,23 @@ pub struct Known<'a> {
     pub tls_directory: &'a Path,
     /// The domain under which platforms have origins of their own, if there is one.
     pub platform_domain: Option<&'a PlatformDomain>,
+    /// Where instances may be.
+    pub addresses: &'a AddressPolicy,
 }
+
+/// What a filing is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A file: it names its state, and what its state asks for must be there.
+    File,
+    /// A draft of the register: what an approval asks for may still be missing; a state in it counts for nothing.
+    Draft,
+    /// A document of the register that is to be in force: everything must be there.
+    Whole,
+}
+
+/// Routes of one filing: a nation's items in all its divisions are one route, so whoever needs more files by mistake.
+const ROUTES_MAX: usize = 10_000;
 
 /// A platform's request to be served (备案), DESIGN section 5.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +76,7 @@ pub struct Filing {
 
 impl Filing {
     /// Reads a filing. Every mistake and warning is noted in `mistakes`; `None` when one of them is an error.
-    pub fn read(document: &Document, mistakes: &Mistakes, known: &Known<'_>) -> Option<Self> {
+    pub fn read(document: &Document, mistakes: &Mistakes, known: &Known<'_>, form: Form) -> Option<Self> {
         let root = document.fields(mistakes);
         if !root.has("platform") {
             root.mistake(
@@ -78,14 +95,19 @@ impl Filing {
         let upstreams: Vec<Option<Upstream>> = root
             .tables("upstream")
             .into_iter()
-            .map(|fields| upstream(fields, folder.as_deref(), shared.as_ref()))
+            .map(|fields| upstream(fields, folder.as_deref(), shared.as_ref(), known.addresses))
             .collect();
         let trusted = fields.as_ref().is_some_and(|fields| fields.flag("trusted", false));
         let division = fields.as_ref().and_then(|fields| division(fields, known));
         let asked = route::Asked { known, division, trusted };
-        let routes: Vec<Option<Route>> =
-            root.tables("route").into_iter().map(|fields| route::read(fields, &asked)).collect();
-        if routes.is_empty() {
+        let mut tables = root.tables("route");
+        if tables.len() > ROUTES_MAX {
+            let hint = format!("there are {}; list items and divisions in fewer routes", tables.len());
+            root.mistake(&root.spot("route"), format!("at most {ROUTES_MAX} routes"), Some(hint));
+            tables.clear();
+        }
+        let routes: Vec<Option<Route>> = tables.into_iter().map(|fields| route::read(fields, &asked)).collect();
+        if routes.is_empty() && mistakes.errors() == 0 {
             root.warning(
                 &root.spot("route"),
                 "a route to serve",
@@ -99,7 +121,7 @@ impl Filing {
         let filing = fields.and_then(|fields| {
             platform(
                 fields,
-                known,
+                (known, form),
                 id,
                 division,
                 trusted,
@@ -128,7 +150,7 @@ impl Filing {
 
 fn platform(
     fields: Fields<'_>,
-    known: &Known<'_>,
+    (known, form): (&Known<'_>, Form),
     id: Option<PlatformId>,
     division: Option<&Division>,
     trusted: bool,
@@ -140,16 +162,19 @@ fn platform(
     let owner = fields.required::<Uscc>("owner", "the owner's unified social credit code");
     let (function, scope) = (line("function", "what it does"), line("scope", "whom it serves"));
     let (funding, contact) = (line("funding", "where its money comes from"), line("contact", "whom to ask"));
-    let state = fields.required::<FilingState>("state", "draft, submitted, approved, suspended or retired");
+    let state = state(&fields, form);
     let later = |key, expected: &str| fields.parsed::<Line>(key, expected).map(|line| line.0);
     let approving_body = later("approving_body", "who approved it");
     let filing_number = later("filing_number", "the number of the filing");
     let approved_on = fields.parsed::<Date>("approved_on", "the day of approval, such as \"2026-03-01\"");
     let valid_until = fields.parsed::<Date>("valid_until", "the last day of validity, such as \"2027-02-28\"");
     for key in ["approving_body", "approved_on", "filing_number", "valid_until"] {
-        if state.is_some_and(FilingState::was_approved) && !fields.has(key) {
-            let hint = format!("write `{key} = \"…\"`, or `state = \"draft\"` until it is known");
-            fields.mistake(&fields.spot(key), "a value, as the filing has been approved", Some(hint));
+        if (form == Form::Whole || state.is_some_and(FilingState::was_approved)) && !fields.has(key) {
+            let hint = match form {
+                Form::File => format!("write `{key} = \"…\"`, or `state = \"draft\"` until it is known"),
+                Form::Draft | Form::Whole => format!("write `{key}` before you submit the filing"),
+            };
+            fields.mistake(&fields.spot(key), "a value, as a filing in force has one", Some(hint));
         }
     }
     if let (Some(from), Some(until)) = (approved_on, valid_until)
@@ -210,6 +235,18 @@ fn platform(
     })
 }
 
+/// In the register the state is a matter of its way there; a document that names one may come from a file.
+fn state(fields: &Fields<'_>, form: Form) -> Option<FilingState> {
+    const WORDS: &str = "draft, submitted, approved, suspended or retired";
+    match form {
+        Form::File => fields.required("state", WORDS),
+        Form::Draft | Form::Whole => {
+            fields.parsed::<FilingState>("state", WORDS);
+            Some(FilingState::Draft)
+        }
+    }
+}
+
 fn division<'a>(fields: &Fields<'_>, known: &Known<'a>) -> Option<&'a Division> {
     let code =
         fields.required::<DivisionCode>("division", "the code of the division whose government answers for it")?;
@@ -228,8 +265,17 @@ pub(super) fn division_hint(known: &Known<'_>, code: DivisionCode) -> String {
     }
 }
 
-fn upstream(fields: Fields<'_>, folder: Option<&Path>, shared: Option<&Arc<Trust>>) -> Option<Upstream> {
+fn upstream(
+    fields: Fields<'_>,
+    folder: Option<&Path>,
+    shared: Option<&Arc<Trust>>,
+    addresses: &AddressPolicy,
+) -> Option<Upstream> {
     let address = fields.required::<Address>("address", "where an instance listens, as host:port");
+    if let Some(Err(why)) = address.as_ref().map(|address| addresses.admits(&address.host, address.port)) {
+        let hint = format!("{why}; a node whose platforms are there names the network in `register.upstreams_allowed`");
+        fields.mistake(&fields.spot("address"), "an address that platforms may have", Some(hint));
+    }
     let weight = u16::try_from(fields.number("weight", 1, 1..=100)).unwrap_or(1);
     let (tls, http2) = (fields.flag("tls", false), fields.flag("http2", false));
     let canary = fields.flag("canary", false);
@@ -244,7 +290,7 @@ fn upstream(fields: Fields<'_>, folder: Option<&Path>, shared: Option<&Arc<Trust
     }
     fields.finish();
     let trust = own.or_else(|| shared.cloned()).filter(|_| tls);
-    let Address { whole, host } = address?;
+    let Address { whole, host, .. } = address?;
     Some(Upstream {
         address: whole,
         weight,

@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use flate2::read::GzDecoder;
 use jiff::civil::Date;
 
+use super::addresses::AddressPolicy;
 use super::error::RegistryError;
-use super::filing::{Filing, Known};
-use super::own::own_platform;
-use crate::domain::{PlatformDomain, PlatformId, Timestamp};
-use crate::routing::{Compiled, Divisions, Items, Platform, RouteTable, RoutingError};
+use super::filing::{Filing, Form, Known};
+use super::rules::{Rules, kept};
+use crate::domain::{PlatformId, Timestamp};
+use crate::routing::{Compiled, Divisions, Items, RouteTable, RoutingError};
 use crate::written::{Document, Fields, Mistake, Mistakes, Severity};
 
 const FILING_BYTES_MAX: u64 = 16 << 20; // a filing of 65 535 routes
@@ -40,57 +41,64 @@ pub struct Loaded {
     pub build: Duration,
 }
 
-/// A filing that is to be served, and where it was written.
-struct Entry {
-    platform: Platform,
-    approved_on: Option<Date>,
+/// A filing of a file.
+pub(super) struct Filed {
+    pub(super) filing: Filing,
+    /// The document as JSON.
+    pub(super) document: String,
     path: PathBuf,
+}
+
+/// The filings of a routes directory that can be served together, and what is wrong with the others.
+pub(super) struct Files {
+    /// Those approved first come first.
+    pub(super) filed: Vec<Filed>,
+    pub(super) mistakes: Vec<Mistake>,
+    pub(super) rejected: usize,
+    table: RouteTable,
+    build: Duration,
 }
 
 /// Reads `divisions.csv`, `streets.csv.gz`, `items.csv` and `platforms/*.toml` of a directory and compiles the table.
 /// Where two filings want one place, the one approved earlier has it. `portal_hosts`: lower case, without port.
 /// `Err`: the data files or the folder of filings cannot be read. A bad filing is no `Err`: it is left out and named.
 pub fn load(directory: &Path, portal_hosts: &[String], now: Timestamp) -> Result<Loaded, RegistryError> {
-    load_under(directory, portal_hosts, None, now)
+    let rules = Rules::read(directory, portal_hosts.to_vec(), None, AddressPolicy::everything())?;
+    load_by(&rules, directory, now)
 }
 
-/// The same where platforms may have origins of their own, below `platform_domain`.
-pub fn load_under(
-    directory: &Path,
-    portal_hosts: &[String],
-    platform_domain: Option<&PlatformDomain>,
-    now: Timestamp,
-) -> Result<Loaded, RegistryError> {
-    let (divisions, items) = data(directory)?;
-    let tls_directory = directory.join("tls");
-    let known =
-        Known { divisions: &divisions, items: &items, portal_hosts, tls_directory: &tls_directory, platform_domain };
+/// The same by the rules of a node.
+pub fn load_by(rules: &Rules, directory: &Path, now: Timestamp) -> Result<Loaded, RegistryError> {
+    let Files { filed, mistakes, rejected, table, build } = files(rules, directory, now)?;
+    let (divisions, items) = (Arc::clone(&rules.divisions), Arc::clone(&rules.items));
+    Ok(Loaded { table, mistakes, filings_ok: filed.len(), filings_rejected: rejected, divisions, items, build })
+}
+
+pub(super) fn files(rules: &Rules, directory: &Path, now: Timestamp) -> Result<Files, RegistryError> {
+    let known = rules.known();
     let paths = filing_paths(&directory.join("platforms"))?;
-    let (mut entries, mut mistakes, mut seen) = (Vec::new(), Vec::new(), HashMap::new());
-    let mut filings_rejected = 0;
+    let (mut filed, mut mistakes, mut seen) = (Vec::new(), Vec::new(), HashMap::new());
     for path in &paths {
-        match read(path, &known, &mut seen, &mut mistakes) {
-            Some(filing) => entries.extend(entry(filing, path, today(now))),
-            None => filings_rejected += 1,
-        }
+        filed.extend(read(path, &known, &mut seen, &mut mistakes));
     }
-    entries.sort_by(|a, b| (a.approved_on, &a.platform.id).cmp(&(b.approved_on, &b.platform.id)));
+    filed.sort_by(|a, b| order(a).cmp(&order(b)));
     let started = Instant::now();
-    let (platforms, places): (Vec<_>, Vec<_>) =
-        entries.into_iter().map(|Entry { platform, path, .. }| (platform, path)).unzip();
-    let ids: Vec<PlatformId> = platforms.iter().map(|platform| platform.id.clone()).collect();
-    let platforms = own_platform().into_iter().chain(platforms).collect();
-    let Compiled { table, refused } =
-        RouteTable::compile(Arc::clone(&divisions), Arc::clone(&items), portal_hosts, platforms);
+    let in_force = filed.iter().filter_map(|filed| filed.filing.clone().in_force(today(now)));
+    let Compiled { table, refused } = rules.compile(in_force.collect());
     let build = started.elapsed();
     for error in &refused {
-        filings_rejected += 1;
-        let place = ids.iter().position(|id| Some(id) == error.platform()).and_then(|index| places.get(index));
-        mistakes.extend(place.map(|path| refusal(path, error)));
+        let at = filed.iter().position(|filed| Some(&filed.filing.platform.id) == error.platform());
+        if let Some(at) = at {
+            mistakes.push(refusal(&filed.remove(at).path, error));
+        }
     }
     mistakes.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
-    let filings_ok = paths.len() - filings_rejected;
-    Ok(Loaded { table, mistakes, filings_ok, filings_rejected, divisions, items, build })
+    let rejected = paths.len() - filed.len();
+    Ok(Files { filed, mistakes, rejected, table, build })
+}
+
+fn order(filed: &Filed) -> (Option<Date>, &PlatformId) {
+    (filed.filing.approved_on, &filed.filing.platform.id)
 }
 
 /// Divisions and items of a routes directory.
@@ -120,10 +128,10 @@ fn read(
     known: &Known<'_>,
     seen: &mut HashMap<PlatformId, PathBuf>,
     told: &mut Vec<Mistake>,
-) -> Option<Filing> {
+) -> Option<Filed> {
     let document = document(path).map_err(|mistake| told.push(*mistake)).ok()?;
     let mistakes = Mistakes::default();
-    let mut filing = Filing::read(&document, &mistakes, known);
+    let mut filing = Filing::read(&document, &mistakes, known, Form::File);
     if let Some(read) = &filing {
         let id = read.platform.id.clone();
         if let Some(first) = seen.get(&id) {
@@ -136,7 +144,7 @@ fn read(
         }
     }
     told.extend(mistakes.into_sorted());
-    filing
+    Some(Filed { filing: filing?, document: kept(&document), path: path.to_owned() })
 }
 
 pub(super) fn document(path: &Path) -> Result<Document, Box<Mistake>> {
@@ -158,16 +166,12 @@ fn unreadable(file: &str, got: String) -> Mistake {
         line: 1,
         column: 1,
         key: "(file)".to_owned(),
+        pointer: String::new(),
         got,
         expected: "a filing in UTF-8 of at most 16 MiB".to_owned(),
         hint: None,
         severity: Severity::Error,
     }
-}
-
-fn entry(filing: Filing, path: &Path, today: Date) -> Option<Entry> {
-    let approved_on = filing.approved_on;
-    Some(Entry { platform: filing.in_force(today)?, approved_on, path: path.to_owned() })
 }
 
 /// A refusal of the table as a mistake with its place. The file is read again: refusals are few, places many.
@@ -192,7 +196,8 @@ fn refusal(path: &Path, error: &RoutingError) -> Mistake {
     first.unwrap_or_else(|| unreadable(&path.display().to_string(), error.to_string()))
 }
 
-fn today(now: Timestamp) -> Date {
+/// The day in China.
+pub(super) fn today(now: Timestamp) -> Date {
     let millis = i64::try_from(now.millis()).unwrap_or(i64::MAX);
     let time = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
     jiff::tz::Offset::constant(CHINA).to_datetime(time).date()

@@ -5,6 +5,7 @@
 //! are missing or do not read are a `RegistryError`, because without divisions nothing can be routed.
 //! Knows: `routing`, `store`, `written`, `domain`. It never sees a request.
 
+mod addresses;
 mod canary;
 mod error;
 mod filing;
@@ -15,6 +16,7 @@ mod oracle;
 mod own;
 mod register;
 mod route;
+mod rules;
 pub mod sample;
 #[cfg(test)]
 mod tests;
@@ -22,13 +24,16 @@ mod trust;
 mod trusted;
 mod words;
 
+pub use addresses::AddressPolicy;
 pub use error::RegistryError;
-pub use filing::{Filing, Known};
-pub use load::{Loaded, load, load_under};
+pub use filing::{Filing, Form, Known};
+pub use load::{Loaded, load, load_by};
 pub use own::own_platform;
 pub use register::{
     Action, Change, Done, Draft, Expected, FilingPage, FilingView, Filter, HistoryPage, NATION, NodeStatus, Nodes,
-    Object, PAGE_MAX, Page, Quarantined, Register, RegisterError, Reservation, Summary, Version, Write, may,
+    Object, PAGE_MAX, Page, Quarantined, Register, RegisterError, RegisterParts, Reservation, Summary, SyncError,
+    Synced, Version, Write, may,
 };
+pub use rules::Rules;
 pub use trusted::trusted;
 pub use words::FilingState;

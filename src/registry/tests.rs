@@ -59,10 +59,11 @@ fn read(text: &str) -> (Option<Filing>, Vec<String>) {
         portal_hosts,
         tls_directory: &tls_directory,
         platform_domain: None,
+        addresses: &AddressPolicy::everything(),
     };
     let document = Document::parse("f.toml", text.to_owned()).unwrap();
     let mistakes = Mistakes::default();
-    let filing = Filing::read(&document, &mistakes, &known);
+    let filing = Filing::read(&document, &mistakes, &known, Form::File);
     (filing, mistakes.into_sorted().iter().map(ToString::to_string).collect())
 }
 

@@ -227,6 +227,7 @@ fn is_name(text: &str) -> bool {
 pub(super) struct Address {
     pub(super) whole: Box<str>,
     pub(super) host: Box<str>, // an IPv6 address without its brackets
+    pub(super) port: u16,
 }
 
 impl FromStr for Address {
@@ -241,7 +242,7 @@ impl FromStr for Address {
         if port == 0 || !digits {
             return Err(bad);
         }
-        Ok(Self { whole: text.into(), host: host.0.trim_matches(['[', ']']).into() })
+        Ok(Self { whole: text.into(), host: host.0.trim_matches(['[', ']']).into(), port })
     }
 }
 
@@ -270,4 +271,19 @@ impl FromStr for CanonicalPath {
         }
         Ok(Self(text.into()))
     }
+}
+
+/// A host as filed; `Err`: what to write.
+pub(super) fn host(text: &str) -> Result<String, String> {
+    text.parse::<Host>().map(|host| host.0.into()).map_err(|error| error.to_string())
+}
+
+/// A path as filed; `Err`: what to write.
+pub(super) fn path(text: &str) -> Result<String, String> {
+    text.parse::<CanonicalPath>().map(|path| path.0.into()).map_err(|error| error.to_string())
+}
+
+/// One line for people; `Err`: what to write.
+pub(super) fn line(text: &str) -> Result<String, String> {
+    text.parse::<Line>().map(|line| line.0.into()).map_err(|error| error.to_string())
 }

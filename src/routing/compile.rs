@@ -9,13 +9,16 @@ use hashbrown::HashMap;
 use super::divisions::{DivisionKind, Divisions};
 use super::error::RoutingError;
 use super::items::Items;
-use super::paths::{Paths, Place, Target};
+use super::paths::{PORTAL, Paths, Place, Target};
 use super::platform::Platform;
 use super::policy::{Matches, Route};
 use super::services::{Entry, Holder, Services};
 use super::table::RouteTable;
 use super::words::Covers;
 use crate::domain::{DivisionCode, ItemCode, Level, PlatformId};
+
+/// The id of the gateway's own pages.
+const OWN: &str = "yimen";
 
 /// A table and what did not get into it.
 #[derive(Debug)]
@@ -130,6 +133,20 @@ impl RouteTable {
         }
         next.platforms.set(number, Some(platform));
         Ok(next)
+    }
+
+    /// Routes by path prefix of `platform` that would take addresses from a shorter prefix of another platform: route, place in
+    /// words, holder. Our own pages are no platform here.
+    pub fn shadowed_by(&self, platform: &Platform) -> Vec<(usize, String, PlatformId)> {
+        let mut found = Vec::new();
+        for (route, filed) in platform.routes.iter().enumerate() {
+            let Some(place) = Place::of(filed) else { continue };
+            let Some(host) = place.host.map_or(Some(PORTAL), |host| self.paths.host(host)) else { continue };
+            let held = |target: Target| self.platforms.get(target.platform).filter(|held| held.id != platform.id);
+            let holder = self.paths.all(host, place.path).filter_map(held).find(|held| held.id.as_str() != OWN);
+            found.extend(holder.map(|held| (route, place.to_string(), held.id.clone())));
+        }
+        found
     }
 
     /// This table without one filing.

@@ -118,6 +118,17 @@ impl Divisions {
         }
     }
 
+    /// First and last [`DivisionCode::order`] of a division and all below it; `None`: no such division.
+    pub fn orders_within(&self, of: DivisionCode) -> Option<(u64, u64)> {
+        let number = self.number(of)?;
+        if number == 0 {
+            return Some((0, u64::MAX)); // the nation's own code stands among its provinces'
+        }
+        let last = self.end(number).checked_sub(1)?;
+        let order = |number: u32| self.orders.get(number as usize).copied();
+        Some((order(number)?, order(last)?))
+    }
+
     /// All of them, parents before children.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Division> {
         self.rows.iter()

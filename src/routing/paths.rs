@@ -10,7 +10,7 @@ use super::policy::{Matches, Route};
 use super::words::PathKind;
 
 const SHARDS: usize = 256; // one changed path copies one shard: 1/256 of 100 000 paths is 400 entries
-const PORTAL: u32 = 0; // the number shared by all hosts of the portal
+pub(super) const PORTAL: u32 = 0; // the number shared by all hosts of the portal
 
 /// Which route of which platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What runs beside the listeners: revocation notices, key reload, health checks, what changes without a restart, and signs of
+//! What runs beside the listeners: the register followed, revocation notices, key reload, health checks, what changes without a restart, and signs of
 //! life.
 
 use std::net::SocketAddr;
@@ -13,12 +13,14 @@ use super::service_manager;
 use crate::domain::Timestamp;
 use crate::gateway::HealthChecks;
 use crate::identity::Keys;
+use crate::registry::Register;
 use crate::session::Sessions;
 
 /// New key files are seen this soon; they sign only after `identity.key_lead_minutes`, so seconds do not matter.
 const KEYS_EVERY: Duration = Duration::from_secs(15);
 
 pub(crate) struct Background {
+    pub(crate) register: Arc<Register>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) keys: Arc<Keys>,
     pub(crate) checks: HealthChecks,
@@ -30,7 +32,8 @@ pub(crate) struct Background {
 
 impl Background {
     pub(crate) fn start(self, runtime: &Runtime, stopped: &watch::Receiver<bool>) {
-        let Self { sessions, keys, checks, reload, metrics_listen, left } = self;
+        let Self { register, sessions, keys, checks, reload, metrics_listen, left } = self;
+        runtime.spawn(register.run(stopped.clone()));
         runtime.spawn(checks.run(stopped.clone()));
         let watch = stopped.clone();
         runtime.spawn(async move { sessions.run(watch).await });

@@ -39,14 +39,13 @@ use self::ops::Standing;
 use self::reload::{Filings, Reload};
 use self::shutdown::Drain;
 use crate::config::{CertificateError, Config, clients_signed_by};
-use crate::domain::Timestamp;
+use crate::domain::{PlatformId, Timestamp};
 use crate::gateway::{ConnectionLimits, Front, Gateway, GatewayParts, Origins, Redirect};
 use crate::identity::{Accounts, Assertions, IdentityError, Keys};
 use crate::management::{ManagementError, ManagementParts};
 use crate::metrics::Metrics;
 use crate::portal::{Portal, PortalParts};
-use crate::registry::{self, Loaded, RegistryError};
-use crate::routing::LiveTable;
+use crate::registry::{Register, RegisterParts, RegistryError, Rules, SyncError, Synced};
 use crate::session::{SealKey, SessionError, Sessions};
 use crate::store::{Durable, StoreError};
 use crate::written::Mistake;
@@ -96,6 +95,9 @@ pub enum StartError {
     /// Divisions, items, filings.
     #[error(transparent)]
     Register(#[from] RegistryError),
+    /// The register's first content.
+    #[error(transparent)]
+    Filings(#[from] SyncError),
     /// Accounts or keys.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -146,12 +148,7 @@ impl Server {
             .enable_all()
             .build()
             .map_err(|cause| StartError::system("the stores' runtime", cause))?;
-        let public = &config.public;
-        let domain = public.platform_domain.as_ref();
-        let loaded = registry::load_under(&config.routes_directory, &public.hosts, domain, now)?;
-        report(&loaded, &metrics);
-        metrics.table_revision.set(1);
-        let rooms = stores.block_on(Rooms::build(&config, &loaded, metrics.clone()))?;
+        let rooms = stores.block_on(Rooms::build(&config, metrics.clone(), now))?;
         let standing = Arc::<Standing>::default();
         let options = Opt { upgrade, ..Opt::default() };
         let mut frame = pingora::server::Server::new_with_opt_and_conf(options, frame_settings(&config));
@@ -179,8 +176,10 @@ impl Server {
         }
         let ops = ops::router(metrics.clone(), standing.clone());
         frame.add_service(Handed::new(plain_service("metrics", config.metrics_listen, ops), &handover));
-        let management =
-            ManagementParts { routes: rooms.routes.clone(), token_file: config.management.token_file.clone() };
+        let management = ManagementParts {
+            routes: rooms.register.routes().clone(),
+            token_file: config.management.token_file.clone(),
+        };
         let management = crate::management::router(management)?;
         let management = management_service(config.management.listen, management, both_sides.clone());
         frame.add_service(Handed::new(management, &handover));
@@ -194,20 +193,19 @@ impl Server {
             ready: Mutex::default(),
             failed: Arc::default(),
         };
-        let filings = Filings {
-            directory: config.routes_directory,
-            hosts: config.public.hosts,
-            platform_domain: config.public.platform_domain,
-            routes: rooms.routes,
-            metrics,
-        };
-        let reload = Reload {
-            certificates: resolver.into_iter().chain(both_sides.map(|(shown, _)| shown)).collect(),
-            filings: Arc::new(filings),
-        };
+        let filings = Filings { directory: config.routes_directory, register: rooms.register.clone(), metrics };
+        let reload =
+            Reload { certificates: resolver.into_iter().chain(both_sides.map(|(shown, _)| shown)).collect(), filings };
         let (metrics_listen, left) = background;
-        let background =
-            Background { sessions: rooms.sessions, keys: rooms.keys, checks, reload, metrics_listen, left };
+        let background = Background {
+            register: rooms.register,
+            sessions: rooms.sessions,
+            keys: rooms.keys,
+            checks,
+            reload,
+            metrics_listen,
+            left,
+        };
         Ok(Self { frame, stores, background, drain })
     }
 
@@ -234,7 +232,7 @@ impl Server {
 
 /// The rooms that the listeners share.
 struct Rooms {
-    routes: Arc<LiveTable>,
+    register: Arc<Register>,
     sessions: Arc<Sessions>,
     assertions: Arc<Assertions>,
     keys: Arc<Keys>,
@@ -242,8 +240,20 @@ struct Rooms {
 }
 
 impl Rooms {
-    async fn build(config: &Config, loaded: &Loaded, metrics: Arc<Metrics>) -> Result<Self, StartError> {
-        let durable = Arc::new(Durable::open(&config.stores.register).await?);
+    async fn build(config: &Config, metrics: Arc<Metrics>, now: Timestamp) -> Result<Self, StartError> {
+        let durable = Arc::new(Durable::of(&config.stores.register).await?);
+        let parts = RegisterParts {
+            durable: durable.clone(),
+            rules: Rules::of(config)?,
+            routes_directory: config.routes_directory.clone(),
+            data_directory: config.data_directory.clone(),
+            node: config.register.node.clone(),
+            metrics: metrics.clone(),
+        };
+        let (register, synced) = Register::open(parts, now).await?;
+        if let Some(synced) = synced {
+            report(&synced, &metrics);
+        }
         let seal = SealKey::load_or_create(&config.session.key_file)?;
         let form_key = seal.derive(b"portal forms");
         let sessions =
@@ -255,19 +265,18 @@ impl Rooms {
             sessions: sessions.clone(),
             accounts,
             keys: keys.clone(),
-            divisions: loaded.divisions.clone(),
-            items: loaded.items.clone(),
+            divisions: register.rules().divisions.clone(),
+            items: register.rules().items.clone(),
             form_key,
             session: config.session.clone(),
             metrics,
         }));
-        let routes = Arc::new(LiveTable::new(loaded.table.clone()));
-        Ok(Self { routes, sessions, assertions, keys, portal })
+        Ok(Self { register, sessions, assertions, keys, portal })
     }
 
     fn gateway_parts(&self, config: &Config, metrics: Arc<Metrics>) -> GatewayParts {
         GatewayParts {
-            routes: self.routes.clone(),
+            routes: self.register.routes().clone(),
             sessions: self.sessions.clone(),
             assertions: self.assertions.clone(),
             portal: self.portal.clone(),
@@ -299,20 +308,20 @@ fn can_listen(config: &Config) -> Result<(), StartError> {
     Ok(())
 }
 
-fn report(loaded: &Loaded, metrics: &Metrics) {
-    for mistake in &loaded.mistakes {
+/// What a look at the files found.
+fn report(synced: &Synced, metrics: &Metrics) {
+    for mistake in &synced.mistakes {
         let Mistake { severity, .. } = mistake;
         tracing::warn!(?severity, "{mistake}");
     }
-    metrics.filings_rejected.set(i64::try_from(loaded.filings_rejected).unwrap_or(i64::MAX));
-    metrics.table_build.set(loaded.build.as_secs_f64());
-    for (kind, count) in [("item", loaded.table.item_routes()), ("path", loaded.table.path_routes())] {
-        metrics.table_routes.with_label_values(&[kind]).set(i64::try_from(count).unwrap_or(i64::MAX));
+    if !synced.left_alone.is_empty() {
+        let platforms: Vec<&str> = synced.left_alone.iter().map(PlatformId::as_str).collect();
+        tracing::warn!(
+            ?platforms,
+            "changed through the register since they came from files; their files are left alone"
+        );
     }
-    metrics.platforms.reset();
-    for (_, platform) in loaded.table.platforms() {
-        metrics.platforms.with_label_values(&[platform.level.word(), platform.state.word()]).inc();
-    }
+    metrics.filings_rejected.set(i64::try_from(synced.rejected).unwrap_or(i64::MAX));
 }
 
 /// Figures chosen by `benches/side-by-side`; see its README.

@@ -33,7 +33,8 @@ pub(crate) struct Standing {
 #[derive(Serialize)]
 struct Ready {
     ready: bool,
-    /// What works in a lesser way: `starting`, `draining`, `session_store`, `filings`.
+    /// What works in a lesser way: `starting`, `draining`, `session_store`, `filings`, `register`,
+    /// `register_refused`.
     degraded: Vec<&'static str>,
 }
 
@@ -60,7 +61,9 @@ async fn ready(State(ops): State<Ops>) -> Response {
         ("starting", !serving),
         ("draining", draining),
         ("session_store", ops.metrics.store_up.get() == 0),
-        ("filings", ops.metrics.filings_rejected.get() > 0),
+        ("filings", ops.metrics.filings_rejected.get() + ops.metrics.filings_quarantined.get() > 0),
+        ("register", ops.metrics.register_up.get() == 0),
+        ("register_refused", ops.metrics.register_refused.get() > 0),
     ];
     let degraded = all.into_iter().filter_map(|(what, is)| is.then_some(what)).collect();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

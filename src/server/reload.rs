@@ -9,10 +9,9 @@ use tokio::sync::watch;
 
 use super::certificate::Resolver;
 use super::{report, service_manager};
-use crate::domain::{PlatformDomain, Timestamp};
+use crate::domain::Timestamp;
 use crate::metrics::Metrics;
-use crate::registry::{self, Loaded, RegistryError};
-use crate::routing::{LiveTable, RouteTable};
+use crate::registry::{Register, Synced};
 
 /// Certificates are renewed days before they end, so seconds do not matter; a look costs some microseconds. New files are
 /// loaded at the second look that finds them alike.
@@ -22,28 +21,14 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 pub(crate) struct Reload {
     /// Of every listener that has some.
     pub(crate) certificates: Vec<Arc<Resolver>>,
-    pub(crate) filings: Arc<Filings>,
+    pub(crate) filings: Filings,
 }
 
-/// The filings of the routes directory and the table they make.
+/// The filings of the routes directory, on their way into the register.
 pub(crate) struct Filings {
     pub(crate) directory: PathBuf,
-    pub(crate) hosts: Vec<String>,
-    pub(crate) platform_domain: Option<PlatformDomain>,
-    pub(crate) routes: Arc<LiveTable>,
+    pub(crate) register: Arc<Register>,
     pub(crate) metrics: Arc<Metrics>,
-}
-
-/// Why the table in force stays.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ReloadError {
-    #[error(transparent)]
-    Register(#[from] RegistryError),
-    #[error(
-        "{found} platforms with {found_routes} routes found where {known} with {known_routes} are in force, fewer than \
-         half; if so many were withdrawn, restart or upgrade"
-    )]
-    Shrunken { found: usize, found_routes: usize, known: usize, known_routes: usize },
 }
 
 impl Reload {
@@ -56,7 +41,7 @@ impl Reload {
                 () = next(&mut hangup) => true,
                 () = tokio::time::sleep(LOOK_EVERY) => false,
             };
-            let (certificates, filings) = (self.certificates.clone(), self.filings.clone());
+            let (certificates, filings) = (self.certificates.clone(), &self.filings);
             let reload = move || {
                 let now = Timestamp::now();
                 for certificates in &certificates {
@@ -66,9 +51,6 @@ impl Reload {
                         certificates.reload_if_changed(now);
                     }
                 }
-                if asked {
-                    filings.reload(now);
-                }
             };
             if asked {
                 service_manager::reloading();
@@ -77,6 +59,7 @@ impl Reload {
                 tracing::error!("loading anew failed with a panic; what is in force goes on");
             }
             if asked {
+                filings.reload(Timestamp::now()).await;
                 service_manager::serving();
             }
         }
@@ -84,50 +67,24 @@ impl Reload {
 }
 
 impl Filings {
-    /// Reads the routes directory anew and puts its table into force, by the rule of a start: a filing with a mistake is
-    /// left out and named. Blocks on files.
-    fn reload(&self, now: Timestamp) {
-        let result = match self.publish(now) {
-            Ok((revision, 0)) => {
-                tracing::info!(revision, "filings loaded anew");
-                "ok"
-            }
-            Ok((revision, rejected)) => {
-                tracing::warn!(revision, rejected, "filings loaded anew, those with a mistake left out");
-                "mistakes"
+    /// Takes the files of the routes directory over into the register, and tries again what is in quarantine.
+    async fn reload(&self, now: Timestamp) {
+        let result = match self.register.sync_files(&self.directory, now).await {
+            Ok(synced) => {
+                report(&synced, &self.metrics);
+                let Synced { changed, withdrawn, rejected, .. } = synced;
+                tracing::info!(changed, withdrawn, rejected, "filings loaded anew");
+                if rejected == 0 { "ok" } else { "mistakes" }
             }
             Err(fault) => {
                 tracing::warn!("filings not loaded anew, the table in force stays: {fault}");
                 "refused"
             }
         };
+        // What cannot be tried now is tried at the next start.
+        let _ = self.register.retry(now).await;
         self.metrics.table_reloads.with_label_values(&[result]).inc();
     }
-
-    fn publish(&self, now: Timestamp) -> Result<(u64, usize), ReloadError> {
-        let loaded = registry::load_under(&self.directory, &self.hosts, self.platform_domain.as_ref(), now)?;
-        let (found, known) = (size(&loaded.table), size(&self.routes.snapshot()));
-        if is_shrunken(found.0, known.0) || is_shrunken(found.1, known.1) {
-            let ((found, found_routes), (known, known_routes)) = (found, known);
-            return Err(ReloadError::Shrunken { found, found_routes, known, known_routes });
-        }
-        report(&loaded, &self.metrics);
-        let Loaded { table, filings_rejected, .. } = loaded;
-        let revision = self.routes.publish(table);
-        self.metrics.table_revision.set(i64::try_from(revision).unwrap_or(i64::MAX));
-        Ok((revision, filings_rejected))
-    }
-}
-
-/// Platforms and their routes; the gateway's own pages are always there and do not count.
-fn size(table: &RouteTable) -> (usize, usize) {
-    let filed = || table.platforms().map(|(_, platform)| platform).filter(|platform| platform.id.as_str() != "yimen");
-    (filed().count(), filed().map(|platform| platform.routes.len()).sum())
-}
-
-/// A folder that lost its files is likelier a mistake than the end of half of all platforms.
-fn is_shrunken(found: usize, known: usize) -> bool {
-    found.saturating_mul(2) < known
 }
 
 /// A signal that cannot be listened for never comes.
@@ -137,19 +94,5 @@ async fn next(signal: &mut Option<Signal>) {
             signal.recv().await;
         }
         None => std::future::pending().await,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn less_than_half_is_shrunken_and_nothing_of_nothing_is_not() {
-        let of = [(0, 1), (1, 3), (49, 100), (1, 2), (50, 100), (0, 0), (5, 0), (7, 3)];
-        assert_eq!(
-            of.map(|(found, known)| is_shrunken(found, known)),
-            [true, true, true, false, false, false, false, false]
-        );
     }
 }

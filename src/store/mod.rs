@@ -1,6 +1,6 @@
 //! Where state lives: short-lived (sessions, one-time values, rate counters, notices) in SQLite or Redis, durable
-//! (accounts) in SQLite. Every key, table and statement of the gateway is in this room.
-//! Shape: caller ── `ShortLived` ──▶ guard (deadline, breaker, metrics) ──▶ `sqlite` or `redis`; `Durable` ──▶ `sqlite`.
+//! (register, accounts) in SQLite or PostgreSQL. Every key, table and statement of the gateway is in this room.
+//! Shape: caller ── `ShortLived` ──▶ guard (deadline, breaker, metrics) ──▶ `sqlite` or `redis`; `Durable` ──▶ one SQL text.
 //! Cost:  one round trip a call; never more than the deadline, and nothing at all while the breaker is open.
 //! Fails: `StoreError`; a store that did not answer is `Away` and is never mistaken for "there is no such row".
 //! Knows: keys and opaque bytes. What a session holds, who a subject is and when idle ends is decided above; names that
@@ -13,10 +13,11 @@ mod keys;
 mod redis;
 mod short_lived;
 mod sqlite;
-mod tokens;
 
-pub use durable::{AccountRow, AccountState, Durable};
+pub use durable::{
+    AccountRow, AccountState, Durable, FilingRow, HistoryRow, InForceRow, ListRows, NodeRow, RecordRow, ReservationRow,
+    Standing, TokenRow, Writing,
+};
 pub use error::{AwayReason, StoreError};
 pub use keys::{NameKey, SessionKey};
 pub use short_lived::{Notice, PutSession, ShortLived, StoredSession};
-pub use tokens::TokenRow;

@@ -14,7 +14,7 @@ pub struct Fields<'a> {
     document: &'a Document,
     mistakes: &'a Mistakes,
     node: &'a Node,
-    path: String,
+    path: Path,
     known: RefCell<Vec<&'static str>>,
 }
 
@@ -22,14 +22,36 @@ pub struct Fields<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spot {
     offset: usize,
-    key: String,
+    key: Path,
     got: String,
+}
+
+/// A path in both its forms: dotted for people, a pointer (RFC 6901) for programs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Path {
+    dotted: String,
+    pointer: String,
+}
+
+impl Path {
+    fn key(&self, key: &str) -> Self {
+        let dotted = if self.dotted.is_empty() { key.to_owned() } else { format!("{}.{key}", self.dotted) };
+        Self { dotted, pointer: format!("{}/{}", self.pointer, key.replace('~', "~0").replace('/', "~1")) }
+    }
+
+    fn index(&self, index: usize) -> Self {
+        Self { dotted: format!("{}[{index}]", self.dotted), pointer: format!("{}/{index}", self.pointer) }
+    }
 }
 
 static EMPTY: Node = Node { offset: 0, kind: Kind::Table(Vec::new()) };
 
 impl<'a> Fields<'a> {
-    pub(super) fn new(document: &'a Document, mistakes: &'a Mistakes, node: &'a Node, path: String) -> Self {
+    pub(super) fn new(document: &'a Document, mistakes: &'a Mistakes) -> Self {
+        Self::at(document, mistakes, &document.root, Path::default())
+    }
+
+    fn at(document: &'a Document, mistakes: &'a Mistakes, node: &'a Node, path: Path) -> Self {
         Self { document, mistakes, node, path, known: RefCell::default() }
     }
 
@@ -80,10 +102,8 @@ impl<'a> Fields<'a> {
     {
         let path = self.path_of(key);
         let Some(node) = self.find(key) else { return Vec::new() };
-        let nodes: Vec<(String, &Node)> = match &node.kind {
-            Kind::List(nodes) => {
-                nodes.iter().enumerate().map(|(index, node)| (format!("{path}[{index}]"), node)).collect()
-            }
+        let nodes: Vec<(Path, &Node)> = match &node.kind {
+            Kind::List(nodes) => nodes.iter().enumerate().map(|(index, node)| (path.index(index), node)).collect(),
             _ => vec![(path, node)],
         };
         nodes
@@ -100,14 +120,14 @@ impl<'a> Fields<'a> {
         let node = self.find(key)?;
         let path = self.path_of(key);
         match node.kind {
-            Kind::Table(_) => Some(Fields::new(self.document, self.mistakes, node, path)),
+            Kind::Table(_) => Some(Fields::at(self.document, self.mistakes, node, path)),
             _ => self.wrong(node, &path, "a table", None),
         }
     }
 
     /// A table; an absent one reads as empty, so that defaults and missing keys are told in the same way.
     pub fn section(&self, key: &'static str) -> Fields<'a> {
-        self.table(key).unwrap_or_else(|| Fields::new(self.document, self.mistakes, &EMPTY, self.path_of(key)))
+        self.table(key).unwrap_or_else(|| Fields::at(self.document, self.mistakes, &EMPTY, self.path_of(key)))
     }
 
     /// The tables of an array of tables (`[[key]]`); empty when absent.
@@ -115,14 +135,14 @@ impl<'a> Fields<'a> {
         let path = self.path_of(key);
         let Some(node) = self.find(key) else { return Vec::new() };
         let Kind::List(nodes) = &node.kind else {
-            self.wrong::<()>(node, &path, &format!("tables headed [[{path}]]"), None);
+            self.wrong::<()>(node, &path, &format!("tables headed [[{}]]", path.dotted), None);
             return Vec::new();
         };
         let mut tables = Vec::new();
         for (index, node) in nodes.iter().enumerate() {
-            let path = format!("{path}[{index}]");
+            let path = path.index(index);
             match node.kind {
-                Kind::Table(_) => tables.push(Fields::new(self.document, self.mistakes, node, path)),
+                Kind::Table(_) => tables.push(Fields::at(self.document, self.mistakes, node, path)),
                 _ => {
                     self.wrong::<()>(node, &path, "a table", None);
                 }
@@ -187,7 +207,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn parse_node<T>(&self, node: &Node, path: &str, expected: &str) -> Option<T>
+    fn parse_node<T>(&self, node: &Node, path: &Path, expected: &str) -> Option<T>
     where
         T: FromStr<Err: Display>,
     {
@@ -200,20 +220,21 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn wrong<T>(&self, node: &Node, path: &str, expected: &str, hint: Option<String>) -> Option<T> {
-        let spot = Spot { offset: node.offset, key: path.to_owned(), got: describe(node) };
+    fn wrong<T>(&self, node: &Node, path: &Path, expected: &str, hint: Option<String>) -> Option<T> {
+        let spot = Spot { offset: node.offset, key: path.clone(), got: describe(node) };
         self.note(&spot, expected.to_owned(), hint, Severity::Error);
         None
     }
 
     fn note(&self, spot: &Spot, expected: String, hint: Option<String>, severity: Severity) {
         let (line, column) = self.document.place(spot.offset);
-        let (file, key, got) = (self.document.file.clone(), spot.key.clone(), spot.got.clone());
-        self.mistakes.note(Mistake { file, line, column, key, got, expected, hint, severity });
+        let (file, got) = (self.document.file.clone(), spot.got.clone());
+        let Path { dotted: key, pointer } = spot.key.clone();
+        self.mistakes.note(Mistake { file, line, column, key, pointer, got, expected, hint, severity });
     }
 
-    fn path_of(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    fn path_of(&self, key: &str) -> Path {
+        self.path.key(key)
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Mistake {
     pub column: usize,
     /// Dotted path of the key, such as `public.listen` or `route[2].items[0]`.
     pub key: String,
+    /// The same as a JSON pointer (RFC 6901), such as `/route/2/items/0`; empty for the whole document.
+    pub pointer: String,
     /// What stands there, or `nothing`.
     pub got: String,
     /// What was expected.
@@ -40,7 +42,7 @@ pub struct Mistake {
 
 impl fmt::Display for Mistake {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { file, line, column, key, got, expected, hint, severity } = self;
+        let Self { file, line, column, key, pointer: _, got, expected, hint, severity } = self;
         let word = if *severity == Severity::Warning { "warning: " } else { "" };
         write!(out, "{file}:{line}:{column}: {word}{key}: got {got}, expected {expected}")?;
         hint.as_ref().map_or(Ok(()), |hint| write!(out, "; {hint}"))

@@ -51,6 +51,7 @@ impl Document {
                     line,
                     column,
                     key: "(syntax)".to_owned(),
+                    pointer: String::new(),
                     got: "text that is no TOML".to_owned(),
                     expected: error.message().replace('\n', ", "),
                     hint: None,
@@ -62,7 +63,7 @@ impl Document {
 
     /// The fields of the file itself; what goes wrong in them is noted in `mistakes`.
     pub fn fields<'a>(&'a self, mistakes: &'a Mistakes) -> Fields<'a> {
-        Fields::new(self, mistakes, &self.root, String::new())
+        Fields::new(self, mistakes)
     }
 
     pub(super) fn place(&self, offset: usize) -> (usize, usize) {

@@ -2,32 +2,106 @@
 //! Shape: caller ── `Actor`, `Write` ──▶ rights, state, one transaction with its record ──▶ revision ──▶ every node's table.
 //! draft → submitted → approved ⇄ suspended → retired; rejected back to draft. A change of what is in force is a draft
 //! beside it, and the one in force goes on until the new one is approved.
-//! Fails: `RegisterError`; whatever it says, nothing was changed.
+//! Fails: `RegisterError`; whatever it says, nothing was changed. While the store is away the table in force goes on.
 
 mod call;
+mod change;
+mod copy;
 mod error;
+mod files;
+mod follow;
+mod place;
+mod read;
+mod reserve;
 mod rights;
 mod view;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use crate::domain::{Actor, PlatformId};
+use tokio::sync::{Mutex, Notify};
+
+use self::follow::{First, Follower, Heard};
+use super::error::RegistryError;
+use super::rules::Rules;
+use crate::domain::{PlatformId, Timestamp};
+use crate::metrics::Metrics;
 use crate::routing::{Divisions, LiveTable};
-use crate::written::Mistake;
+use crate::store::Durable;
 
 pub use call::{Expected, FilingPage, Filter, HistoryPage, PAGE_MAX, Page, Version, Write};
 pub use error::RegisterError;
+pub use files::{SyncError, Synced};
 pub use rights::{NATION, Object, may};
 pub use view::{Action, Change, Done, Draft, FilingView, NodeStatus, Nodes, Quarantined, Reservation, Summary};
+
+/// What a node's register is made of.
+#[derive(Debug)]
+pub struct RegisterParts {
+    /// Where filings are kept.
+    pub durable: Arc<Durable>,
+    /// What they are read by.
+    pub rules: Rules,
+    /// Files that become the register's first content.
+    pub routes_directory: PathBuf,
+    /// Where the last-known-good copy lies.
+    pub data_directory: PathBuf,
+    /// Name of this node.
+    pub node: String,
+    /// Figures.
+    pub metrics: Arc<Metrics>,
+}
 
 /// The register as a node has it.
 #[derive(Debug)]
 pub struct Register {
+    durable: Arc<Durable>,
+    rules: Rules,
     live: Arc<LiveTable>,
-    divisions: Arc<Divisions>,
+    follower: Mutex<Follower>,
+    heard: Heard,
+    changed: Notify,
+    node: String,
+    metrics: Arc<Metrics>,
 }
 
 impl Register {
+    /// Opens the register and makes the first table: of the copy on disk and what changed since, or of the register itself;
+    /// of the files, when it holds nothing. `Err`: it is away and there is no copy, so there is nothing to serve; or the files
+    /// cannot be read.
+    pub async fn open(parts: RegisterParts, now: Timestamp) -> Result<(Arc<Self>, Option<Synced>), SyncError> {
+        let RegisterParts { durable, rules, routes_directory, data_directory, node, metrics } = parts;
+        let path = data_directory.join("register.copy");
+        let (First { table, follower, build }, has_copy) = Follower::of_copy(&rules, path, now);
+        let register = Arc::new(Self {
+            durable,
+            rules,
+            live: Arc::new(LiveTable::new(table)),
+            follower: Mutex::new(follower),
+            heard: Heard::default(),
+            changed: Notify::new(),
+            node,
+            metrics,
+        });
+        register.metrics.table_revision.set(1);
+        register.metrics.table_build.set(build.as_secs_f64());
+        let synced = register.first_look(&routes_directory, has_copy, now).await?;
+        register.count();
+        Ok((register, synced))
+    }
+
+    async fn first_look(&self, files: &Path, has_copy: bool, now: Timestamp) -> Result<Option<Synced>, SyncError> {
+        if let Err(cause) = self.catch_up(now).await {
+            return if has_copy { Ok(None) } else { Err(RegistryError::Away(cause).into()) };
+        }
+        if has_copy {
+            self.retry(now).await?;
+            return Ok(None);
+        }
+        self.first_content(files, now).await
+    }
+
     /// The table in force.
     pub fn routes(&self) -> &Arc<LiveTable> {
         &self.live
@@ -35,160 +109,20 @@ impl Register {
 
     /// All divisions, for rights by subtree.
     pub fn divisions(&self) -> &Arc<Divisions> {
-        &self.divisions
+        &self.rules.divisions
     }
 
-    /// Filings that the caller may read, by platform, from the one after `after` on; at most [`PAGE_MAX`].
-    pub async fn list(
-        &self,
-        actor: &Actor,
-        filter: &Filter,
-        after: Option<&PlatformId>,
-        limit: u16,
-    ) -> Result<FilingPage, RegisterError> {
-        let _ = (actor, filter, after, limit);
-        Err(unbuilt())
+    /// What filings are read by.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
     }
 
-    /// One filing. `NotFound` also when the caller may not read it.
-    pub async fn get(&self, actor: &Actor, id: &PlatformId) -> Result<FilingView, RegisterError> {
-        let _ = actor;
-        Err(not_found(id))
-    }
-
-    /// Changes of a filing, newest first, from the one before `before` on; at most [`PAGE_MAX`].
-    pub async fn history(
-        &self,
-        actor: &Actor,
-        id: &PlatformId,
-        before: Option<Version>,
-        limit: u16,
-    ) -> Result<HistoryPage, RegisterError> {
-        let _ = (actor, before, limit);
-        Err(not_found(id))
-    }
-
-    /// The document that a version brought.
-    pub async fn document(
-        &self,
-        actor: &Actor,
-        id: &PlatformId,
-        version: Version,
-    ) -> Result<serde_json::Value, RegisterError> {
-        let _ = (actor, version);
-        Err(not_found(id))
-    }
-
-    /// What is wrong with a document (JSON, at most 1 MiB), warnings too; nothing is kept. Empty: it could be submitted.
-    /// Needs no right but a place in the tree: it looks at nothing of others but who holds a place.
-    pub async fn validate(&self, actor: &Actor, document: &[u8]) -> Result<Vec<Mistake>, RegisterError> {
-        let _ = (actor, document);
-        Err(unbuilt())
-    }
-
-    /// Writes a document as draft, new or beside what is in force. The id in it must be `id`.
-    pub async fn put(&self, write: &Write<'_>, id: &PlatformId, document: &[u8]) -> Result<Done, RegisterError> {
-        let _ = (write, document);
-        Err(not_found(id))
-    }
-
-    /// Hands the draft in for review.
-    pub async fn submit(&self, write: &Write<'_>, id: &PlatformId) -> Result<Done, RegisterError> {
-        let _ = write;
-        Err(not_found(id))
-    }
-
-    /// Puts the submitted document into force.
-    pub async fn approve(&self, write: &Write<'_>, id: &PlatformId) -> Result<Done, RegisterError> {
-        let _ = write;
-        Err(not_found(id))
-    }
-
-    /// Sends the submitted document back to draft. `reason`: one line for the owner.
-    pub async fn reject(&self, write: &Write<'_>, id: &PlatformId, reason: &str) -> Result<Done, RegisterError> {
-        let _ = (write, reason);
-        Err(not_found(id))
-    }
-
-    /// Takes the platform off for a while. `notice`: one line for people.
-    pub async fn suspend(&self, write: &Write<'_>, id: &PlatformId, notice: &str) -> Result<Done, RegisterError> {
-        let _ = (write, notice);
-        Err(not_found(id))
-    }
-
-    /// Serves a suspended platform again.
-    pub async fn resume(&self, write: &Write<'_>, id: &PlatformId) -> Result<Done, RegisterError> {
-        let _ = write;
-        Err(not_found(id))
-    }
-
-    /// Ends the platform: 410 from now on. A draft that never was in force is withdrawn.
-    pub async fn retire(&self, write: &Write<'_>, id: &PlatformId) -> Result<Done, RegisterError> {
-        let _ = write;
-        Err(not_found(id))
-    }
-
-    /// Makes what is in force, and whether it is suspended, what they were at `version`: two people have seen that one.
-    /// A draft on its way is left as it is.
-    pub async fn rollback(&self, write: &Write<'_>, id: &PlatformId, version: Version) -> Result<Done, RegisterError> {
-        let _ = (write, version);
-        Err(not_found(id))
-    }
-
-    /// The owner's yearly word that the platform is in use.
-    pub async fn attest(&self, write: &Write<'_>, id: &PlatformId) -> Result<Done, RegisterError> {
-        let _ = write;
-        Err(not_found(id))
-    }
-
-    /// Reserves a host (`None`: the portal's) and path prefix to a platform, which need not be filed yet; then `division`
-    /// says whose it will be. The same again changes nothing.
-    pub async fn reserve(
-        &self,
-        write: &Write<'_>,
-        id: &PlatformId,
-        host: Option<&str>,
-        prefix: &str,
-    ) -> Result<Reservation, RegisterError> {
-        let _ = (write, host, prefix);
-        Err(not_found(id))
-    }
-
-    /// Takes a reservation back. What is in force there goes on; it can no more be filed.
-    pub async fn release(
-        &self,
-        write: &Write<'_>,
-        id: &PlatformId,
-        host: Option<&str>,
-        prefix: &str,
-    ) -> Result<(), RegisterError> {
-        let _ = (write, host, prefix);
-        Err(not_found(id))
-    }
-
-    /// The reservations of a platform.
-    pub async fn reservations(&self, actor: &Actor, id: &PlatformId) -> Result<Vec<Reservation>, RegisterError> {
-        let _ = actor;
-        Err(not_found(id))
-    }
-
-    /// All nodes and what they serve. Right: `administer`, or `history` of the nation.
-    pub async fn nodes(&self, actor: &Actor) -> Result<Nodes, RegisterError> {
-        let _ = actor;
-        Err(unbuilt())
-    }
-
-    /// Lets nodes take a set of filings that is empty or much smaller than what they serve, once. Right: `administer`.
-    pub async fn confirm(&self, write: &Write<'_>) -> Result<u64, RegisterError> {
-        let _ = write;
-        Err(unbuilt())
+    /// Whether the register did not answer when it was last asked.
+    pub fn is_away(&self) -> bool {
+        self.heard.away.load(Ordering::Acquire)
     }
 }
 
 fn not_found(id: &PlatformId) -> RegisterError {
     RegisterError::NotFound { what: format!("filing of platform {id}") }
-}
-
-fn unbuilt() -> RegisterError {
-    RegisterError::NotFound { what: "answer yet".to_owned() }
 }

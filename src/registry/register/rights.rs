@@ -1,7 +1,8 @@
 //! Who may do what, by role and subtree: a city's operator cannot touch another city, a province's can touch all its cities,
 //! a platform its own filing alone.
 
-use crate::domain::{Actor, DivisionCode, PlatformId, Right, Role};
+pub(super) use crate::domain::Right;
+use crate::domain::{Actor, DivisionCode, PlatformId, Role};
 use crate::routing::Divisions;
 
 /// What a right is asked for.

@@ -32,26 +32,15 @@ pub(in crate::store) fn prepare(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Whether a commit is on the disk when it is acknowledged. In WAL mode a crash of the process loses nothing either way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::store) enum Commits {
-    /// A power cut may lose the last commits but never tears the file: for sessions, where a sync of the disk at every
-    /// sign-in would save what the person gets again by signing in.
-    Soon,
-    /// A power cut loses nothing that was acknowledged: for accounts.
-    Synced,
-}
-
 /// Connections made when first needed. Must be called inside a runtime.
-pub(in crate::store) fn connections(path: &Path, count: u32, commits: Commits) -> SqlitePool {
+pub(in crate::store) fn connections(path: &Path, count: u32) -> SqlitePool {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(false)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(match commits {
-            Commits::Soon => SqliteSynchronous::Normal,
-            Commits::Synced => SqliteSynchronous::Full,
-        })
+        // A power cut may lose the last commits but never tears the file: a sync of the disk at every sign-in would save what the
+        // person gets again by signing in.
+        .synchronous(SqliteSynchronous::Normal)
         .foreign_keys(true)
         .busy_timeout(BUSY)
         .disable_statement_logging();

@@ -14,7 +14,9 @@ use tokio::sync::{Notify, OnceCell};
 
 use super::StoreError;
 
-pub(super) use file::{Commits, connections, failed, migrated, prepare};
+pub(super) use file::prepare;
+
+use file::{connections, failed, migrated};
 
 /// Connections that read: one for each core of the smallest machine.
 const READERS: u32 = 2;
@@ -48,9 +50,9 @@ impl SqliteStore {
     async fn pools(&self) -> Result<&Pools, StoreError> {
         self.pools
             .get_or_try_init(|| async {
-                let write = connections(&self.path, 1, Commits::Soon);
+                let write = connections(&self.path, 1);
                 migrated(&write, &sqlx::migrate!("src/store/migrations/short_lived")).await?;
-                Ok(Pools { write, read: connections(&self.path, READERS, Commits::Soon) })
+                Ok(Pools { write, read: connections(&self.path, READERS) })
             })
             .await
     }

@@ -1,25 +1,17 @@
-//! State that must last: accounts, in SQLite. PostgreSQL will run the same statements.
+//! Built-in accounts.
 
 use std::fmt;
-use std::future::Future;
-use std::path::Path;
-use std::time::Duration;
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqlitePool};
+use sqlx::Row;
+use sqlx::any::AnyRow;
 use uuid::Uuid;
 
-use super::sqlite::{Commits, connections, failed, migrated, prepare};
-use super::{AwayReason, StoreError};
+use super::{Durable, failed, number, time};
 use crate::domain::{Assurance, SubjectKind, Timestamp};
+use crate::store::StoreError;
 
-/// Deadline of a call. Durable state is asked at sign-in and by operators, never on the way of a signed-in request, so it
-/// may take longer than the session store, but no longer than a person waits for a page.
-const DEADLINE: Duration = Duration::from_secs(2);
-/// Connections that read; as for sessions.
-const READERS: u32 = 2;
 /// Accounts in one answer of `accounts`.
-const PAGE_MAX: u32 = 1000;
+const PAGE_MAX: i64 = 1000;
 
 /// Whether an account may sign in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,32 +62,7 @@ impl fmt::Debug for AccountRow {
     }
 }
 
-/// The durable store.
-#[derive(Clone, Debug)]
-pub struct Durable {
-    write: SqlitePool,
-    read: SqlitePool,
-}
-
 impl Durable {
-    /// Opens the file, made with mode 0600 in a folder with mode 0700 where they are missing, and brings its tables up to date.
-    /// Must be called inside the runtime that uses it.
-    pub async fn open(path: &Path) -> Result<Self, StoreError> {
-        prepare(path)?;
-        let write = connections(path, 1, Commits::Synced);
-        // Also waits for another process that is at it.
-        bounded(5 * DEADLINE, migrated(&write, &sqlx::migrate!("src/store/migrations/durable"))).await?;
-        Ok(Self { write, read: connections(path, READERS, Commits::Synced) })
-    }
-
-    pub(super) fn writer(&self) -> &SqlitePool {
-        &self.write
-    }
-
-    pub(super) fn reader(&self) -> &SqlitePool {
-        &self.read
-    }
-
     /// Adds an account. `Taken` when its login or id exists.
     pub async fn insert_account(&self, account: &AccountRow) -> Result<(), StoreError> {
         let insert = "INSERT INTO account (id, login, password_hash, name, kind, assurance, state, created_at, changed_at) \
@@ -110,20 +77,23 @@ impl Durable {
             .bind(account.state.word())
             .bind(number(account.created_at))
             .bind(number(account.changed_at))
-            .execute(&self.write);
-        asked(work).await.map(|_| ())
+            .execute(self.writer().await?);
+        self.asked(work).await.map(|_| ())
     }
 
     /// The account with this login.
     pub async fn account_by_login(&self, login: &str) -> Result<Option<AccountRow>, StoreError> {
-        let work = sqlx::query("SELECT * FROM account WHERE login = $1").bind(login).fetch_optional(&self.read);
-        asked(work).await?.as_ref().map(account).transpose()
+        let work =
+            sqlx::query("SELECT * FROM account WHERE login = $1").bind(login).fetch_optional(self.reader().await?);
+        self.asked(work).await?.as_ref().map(account).transpose()
     }
 
     /// The account with this id.
     pub async fn account_by_id(&self, id: Uuid) -> Result<Option<AccountRow>, StoreError> {
-        let work = sqlx::query("SELECT * FROM account WHERE id = $1").bind(id.to_string()).fetch_optional(&self.read);
-        asked(work).await?.as_ref().map(account).transpose()
+        let work = sqlx::query("SELECT * FROM account WHERE id = $1")
+            .bind(id.to_string())
+            .fetch_optional(self.reader().await?);
+        self.asked(work).await?.as_ref().map(account).transpose()
     }
 
     /// Up to 1000 accounts by login, those after `after`; start with the empty text and go on with the last login.
@@ -131,8 +101,8 @@ impl Durable {
         let work = sqlx::query("SELECT * FROM account WHERE login > $1 ORDER BY login LIMIT $2")
             .bind(after)
             .bind(PAGE_MAX)
-            .fetch_all(&self.read);
-        asked(work).await?.iter().map(account).collect()
+            .fetch_all(self.reader().await?);
+        self.asked(work).await?.iter().map(account).collect()
     }
 
     /// Sets the password hash. `false` when there is no such account.
@@ -141,8 +111,8 @@ impl Durable {
             .bind(id.to_string())
             .bind(password_hash)
             .bind(number(now))
-            .execute(&self.write);
-        Ok(asked(work).await?.rows_affected() == 1)
+            .execute(self.writer().await?);
+        Ok(self.asked(work).await?.rows_affected() == 1)
     }
 
     /// Lets an account sign in or not. `false` when there is no such account.
@@ -151,26 +121,14 @@ impl Durable {
             .bind(id.to_string())
             .bind(state.word())
             .bind(number(now))
-            .execute(&self.write);
-        Ok(asked(work).await?.rows_affected() == 1)
+            .execute(self.writer().await?);
+        Ok(self.asked(work).await?.rows_affected() == 1)
     }
 }
 
-pub(super) async fn asked<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
-    bounded(DEADLINE, async { work.await.map_err(failed) }).await
-}
-
-async fn bounded<T>(deadline: Duration, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    let late = |_| Err(StoreError::away(AwayReason::Timeout, "durable store"));
-    tokio::time::timeout(deadline, work).await.unwrap_or_else(late)
-}
-
-fn account(row: &SqliteRow) -> Result<AccountRow, StoreError> {
+fn account(row: &AnyRow) -> Result<AccountRow, StoreError> {
     let text = |column: &str| row.try_get::<String, _>(column).map_err(failed);
-    let millis = |column: &str| {
-        let millis = row.try_get::<i64, _>(column).map_err(failed)?;
-        u64::try_from(millis).map(Timestamp::from_millis).map_err(|_| UNREADABLE)
-    };
+    let millis = |column: &str| time(row.try_get(column).map_err(failed)?);
     Ok(AccountRow {
         id: text("id")?.parse().map_err(|_| UNREADABLE)?,
         login: text("login")?,
@@ -191,8 +149,3 @@ fn account(row: &SqliteRow) -> Result<AccountRow, StoreError> {
 }
 
 const UNREADABLE: StoreError = StoreError::Corrupt { what: "an account" };
-
-/// SQL integers are signed; the end of time is far enough.
-pub(super) fn number(time: Timestamp) -> i64 {
-    i64::try_from(time.millis()).unwrap_or(i64::MAX)
-}

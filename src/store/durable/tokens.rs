@@ -1,13 +1,12 @@
 //! API tokens in the durable store: their hashes, whom they speak for, and until when.
 
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 use uuid::Uuid;
 
-use super::StoreError;
-use super::durable::{Durable, asked, number};
-use super::sqlite::failed;
+use super::{Durable, failed, number, time};
 use crate::domain::{DivisionCode, PlatformId, PrincipalId, Right, Role, Timestamp};
+use crate::store::StoreError;
 
 /// A token as it is stored; the token itself is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,20 +52,21 @@ impl Durable {
             .bind(token.issued_by.as_str())
             .bind(number(token.issued_at))
             .bind(number(token.expires_at))
-            .execute(self.writer());
-        asked(work).await.map(|_| ())
+            .execute(self.writer().await?);
+        self.asked(work).await.map(|_| ())
     }
 
     /// The token with this hash, whether it still opens anything or not.
     pub async fn token_by_hash(&self, hash: &str) -> Result<Option<TokenRow>, StoreError> {
-        let work = sqlx::query("SELECT * FROM token WHERE hash = $1").bind(hash).fetch_optional(self.reader());
-        asked(work).await?.as_ref().map(token).transpose()
+        let work = sqlx::query("SELECT * FROM token WHERE hash = $1").bind(hash).fetch_optional(self.reader().await?);
+        self.asked(work).await?.as_ref().map(token).transpose()
     }
 
     /// The token with this id.
     pub async fn token_by_id(&self, id: Uuid) -> Result<Option<TokenRow>, StoreError> {
-        let work = sqlx::query("SELECT * FROM token WHERE id = $1").bind(id.to_string()).fetch_optional(self.reader());
-        asked(work).await?.as_ref().map(token).transpose()
+        let work =
+            sqlx::query("SELECT * FROM token WHERE id = $1").bind(id.to_string()).fetch_optional(self.reader().await?);
+        self.asked(work).await?.as_ref().map(token).transpose()
     }
 
     /// Up to `limit` tokens in order of issue, those after `after`.
@@ -75,16 +75,17 @@ impl Durable {
         let work = sqlx::query("SELECT * FROM token WHERE id > $1 ORDER BY id LIMIT $2")
             .bind(after)
             .bind(i64::from(limit))
-            .fetch_all(self.reader());
-        asked(work).await?.iter().map(token).collect()
+            .fetch_all(self.reader().await?);
+        self.asked(work).await?.iter().map(token).collect()
     }
 
     /// Ends a token; one that has ended keeps who ended it first. `false` when there is no such token.
     pub async fn revoke_token(&self, id: Uuid, by: &PrincipalId, now: Timestamp) -> Result<bool, StoreError> {
         let revoke = "UPDATE token SET revoked_by = COALESCE(revoked_by, $2), revoked_at = COALESCE(revoked_at, $3) \
                       WHERE id = $1";
-        let work = sqlx::query(revoke).bind(id.to_string()).bind(by.as_str()).bind(number(now)).execute(self.writer());
-        Ok(asked(work).await?.rows_affected() == 1)
+        let work =
+            sqlx::query(revoke).bind(id.to_string()).bind(by.as_str()).bind(number(now)).execute(self.writer().await?);
+        Ok(self.asked(work).await?.rows_affected() == 1)
     }
 
     /// Notes that a token was used.
@@ -92,21 +93,17 @@ impl Durable {
         let work = sqlx::query("UPDATE token SET used_at = $2 WHERE id = $1")
             .bind(id.to_string())
             .bind(number(now))
-            .execute(self.writer());
-        asked(work).await.map(|_| ())
+            .execute(self.writer().await?);
+        self.asked(work).await.map(|_| ())
     }
 }
 
 const UNREADABLE: StoreError = StoreError::Corrupt { what: "a token" };
 
-fn token(row: &SqliteRow) -> Result<TokenRow, StoreError> {
+fn token(row: &AnyRow) -> Result<TokenRow, StoreError> {
     let text = |column: &str| row.try_get::<String, _>(column).map_err(failed);
     let maybe = |column: &str| row.try_get::<Option<String>, _>(column).map_err(failed);
-    let time = |column: &str| {
-        let millis = row.try_get::<Option<i64>, _>(column).map_err(failed)?;
-        let time = |millis: i64| u64::try_from(millis).map(Timestamp::from_millis).map_err(|_| UNREADABLE);
-        millis.map(time).transpose()
-    };
+    let time = |column: &str| row.try_get::<Option<i64>, _>(column).map_err(failed)?.map(time).transpose();
     let principal = |text: String| text.parse::<PrincipalId>().map_err(|_| UNREADABLE);
     let scope = text("scope")?;
     let scope: Result<Vec<Right>, _> = scope.split_whitespace().map(str::parse).collect();
