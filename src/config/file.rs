@@ -7,12 +7,12 @@ use std::str::FromStr;
 use std::thread;
 use std::time::Duration;
 
-use super::rate;
 use super::used::{
     AccessLog, Config, IdentityConfig, LimitsConfig, LogConfig, LogFormat, ManagementConfig, ManagementTls,
     PostgresConfig, PublicConfig, RedisConfig, RegisterConfig, RegisterStoreConfig, RuntimeConfig, SessionConfig,
     SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
 };
+use super::{callers, rate};
 use crate::domain::{PlatformDomain, Zone};
 use crate::written::{Document, Fields, Mistake, Mistakes};
 
@@ -171,32 +171,30 @@ impl Reading<'_> {
     fn management(&self) -> ManagementConfig {
         let fields = self.root.section("management");
         let listen: SocketAddr = fields.parsed("listen", ADDRESS).unwrap_or_else(|| loopback(8444));
-        let token_file = fields.parsed("token_file", FILE).map(|path| self.at(path));
         let tls = self.management_tls(&fields);
-        if !listen.ip().is_loopback() && token_file.is_none() && tls.is_none() {
-            let hint =
-                "write `token_file = …`, or `client_ca`, `certificate` and `key`, or listen on 127.0.0.1".to_owned();
-            fields.mistake(
-                &fields.spot("token_file"),
-                "a file with a token, since others can reach this address",
-                Some(hint),
-            );
+        if !listen.ip().is_loopback() && tls.is_none() {
+            let hint = "write `certificate` and `key`, or listen on 127.0.0.1".to_owned();
+            fields.mistake(&fields.spot("certificate"), "TLS, since tokens would go in clear", Some(hint));
+        }
+        let callers: Vec<_> = fields.tables("caller").into_iter().filter_map(callers::caller).collect();
+        if !callers.is_empty() && tls.as_ref().is_none_or(|tls| tls.client_ca.is_none()) {
+            let hint = "write `client_ca`, the authority that signed their certificates".to_owned();
+            fields.mistake(&fields.spot("client_ca"), "an authority, since callers are named", Some(hint));
         }
         fields.finish();
-        ManagementConfig { listen, token_file, tls }
+        ManagementConfig { listen, tls, callers }
     }
 
-    /// All three, or none.
+    /// Certificate and key, or none; with an authority for callers or without.
     fn management_tls(&self, fields: &Fields<'_>) -> Option<ManagementTls> {
-        let keys = ["certificate", "key", "client_ca"];
-        if !keys.iter().any(|key| fields.has(key)) {
+        if !["certificate", "key", "client_ca"].iter().any(|key| fields.has(key)) {
             return None;
         }
-        let [certificate, key, client_ca] =
-            keys.map(|key| fields.required(key, "a file (PEM); certificate, key and client_ca belong together"));
+        let [certificate, key] =
+            ["certificate", "key"].map(|key| fields.required(key, "a file (PEM); certificate and key belong together"));
+        let client_ca = fields.parsed("client_ca", "a file with authorities (PEM)").map(|path| self.at(path));
         let default = TlsFiles { certificate: self.at(certificate?), key: self.at(key?) };
-        let certificates = TlsConfig { default, directory: None };
-        Some(ManagementTls { certificates, client_ca: self.at(client_ca?) })
+        Some(ManagementTls { certificates: TlsConfig { default, directory: None }, client_ca })
     }
 
     fn stores(&self, data: &Path) -> StoresConfig {

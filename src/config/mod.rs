@@ -2,6 +2,7 @@
 //! people name, and nothing reads the environment. Secrets come as paths of files.
 //! Fails: a list of mistakes with file, line, column, value, expectation, hint. Knows: `written`, `domain`.
 
+mod callers;
 mod certificate;
 mod certificates;
 mod clients;
@@ -17,7 +18,7 @@ pub use file::{ConfigError, load, read};
 pub use network::{BadNetwork, Network};
 pub use rate::{RateKey, RatePolicy, WhenAway};
 pub use used::{
-    AccessLog, Config, IdentityConfig, LimitsConfig, LogConfig, LogFormat, ManagementConfig, ManagementTls,
-    PostgresConfig, PublicConfig, RedisConfig, RegisterConfig, RegisterStoreConfig, RuntimeConfig, SessionConfig,
-    SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
+    AccessLog, CertificateCaller, Config, IdentityConfig, LimitsConfig, LogConfig, LogFormat, ManagementConfig,
+    ManagementTls, PostgresConfig, PublicConfig, RedisConfig, RegisterConfig, RegisterStoreConfig, RuntimeConfig,
+    SessionConfig, SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
 };

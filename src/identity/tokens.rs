@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::error::IdentityError;
 use crate::domain::{Actor, PrincipalId, Right, Role, Timestamp};
-use crate::store::{Durable, StoreError, TokenRow};
+use crate::store::{Durable, TokenRow};
 
 /// Begins every token, so that scanners for leaked secrets know one when they see it.
 const PREFIX: &str = "yimen_";
@@ -38,6 +38,25 @@ pub struct NewToken {
     pub life: Duration,
     /// Who issues it.
     pub issued_by: PrincipalId,
+}
+
+impl NewToken {
+    /// The token as it would be issued. `TokenLife`: none, or too long. `TokenPlatform`: a platform's without one, or another's
+    /// with one. `TokenScope`: a right that the role has not.
+    pub fn untried(self, now: Timestamp) -> Result<Token, IdentityError> {
+        let Self { actor, scope, life, issued_by } = self;
+        if life.is_zero() || life > Token::LIFE_MAX {
+            return Err(IdentityError::TokenLife);
+        }
+        if (actor.role == Role::Platform) != actor.platform.is_some() {
+            return Err(IdentityError::TokenPlatform);
+        }
+        if let Some(right) = scope.iter().find(|right| !right.is_of(actor.role)) {
+            return Err(IdentityError::TokenScope { right: *right, role: actor.role });
+        }
+        let (id, expires_at) = (Uuid::now_v7(), now.plus(life));
+        Ok(Token { id, actor, scope, issued_by, issued_at: now, expires_at, revoked: None, used_at: None })
+    }
 }
 
 /// What is known of a token, without what it opens.
@@ -99,40 +118,15 @@ impl Tokens {
         Self { durable }
     }
 
-    /// Issues a token. `TokenLife`: none, or too long. `TokenPlatform`: a platform's without one, or another's with one.
-    /// `TokenScope`: a right that the role has not.
+    /// Issues a token; `Err` as [`NewToken::untried`] says, or the store.
     pub async fn issue(&self, new: NewToken, now: Timestamp) -> Result<(Token, TokenSecret), IdentityError> {
-        let NewToken { actor, scope, life, issued_by } = new;
-        if life.is_zero() || life > Token::LIFE_MAX {
-            return Err(IdentityError::TokenLife);
-        }
-        if (actor.role == Role::Platform) != actor.platform.is_some() {
-            return Err(IdentityError::TokenPlatform);
-        }
-        if let Some(right) = scope.iter().find(|right| !right.is_of(actor.role)) {
-            return Err(IdentityError::TokenScope { right: *right, role: actor.role });
-        }
-        let secret = secret()?;
-        let Actor { principal, role, division, platform } = actor;
-        let row = TokenRow {
-            id: Uuid::now_v7(),
-            principal,
-            role,
-            division,
-            platform,
-            scope,
-            issued_by,
-            issued_at: now,
-            expires_at: now.plus(life),
-            revoked: None,
-            used_at: None,
-        };
-        self.durable.insert_token(&row, &hash(secret.reveal())).await?;
-        Ok((row.into(), secret))
+        let (token, secret) = (new.untried(now)?, secret()?);
+        self.durable.insert_token(&token.clone().into(), &hash(secret.reveal())).await?;
+        Ok((token, secret))
     }
 
     /// Whose token this is, while it opens anything. `Ok(None)`: unknown, expired or revoked; all the same to the caller.
-    pub async fn admit(&self, shown: &str, now: Timestamp) -> Result<Option<Token>, StoreError> {
+    pub async fn admit(&self, shown: &str, now: Timestamp) -> Result<Option<Token>, IdentityError> {
         let found = self.durable.token_by_hash(&hash(shown)).await?.map(Token::from);
         let Some(token) = found.filter(|token| token.state(now) == "active") else { return Ok(None) };
         if token.used_at.is_none_or(|used| now.since(used) >= NOTE_EVERY)
@@ -144,18 +138,18 @@ impl Tokens {
     }
 
     /// One token.
-    pub async fn get(&self, id: Uuid) -> Result<Option<Token>, StoreError> {
+    pub async fn get(&self, id: Uuid) -> Result<Option<Token>, IdentityError> {
         Ok(self.durable.token_by_id(id).await?.map(Token::from))
     }
 
     /// Up to `limit` tokens in order of issue, from the one after `after` on.
-    pub async fn list(&self, after: Option<Uuid>, limit: u16) -> Result<Vec<Token>, StoreError> {
+    pub async fn list(&self, after: Option<Uuid>, limit: u16) -> Result<Vec<Token>, IdentityError> {
         Ok(self.durable.tokens(after, limit).await?.into_iter().map(Token::from).collect())
     }
 
     /// Ends a token; the next call that shows it is refused. `false`: there is none of that id.
-    pub async fn revoke(&self, id: Uuid, by: &PrincipalId, now: Timestamp) -> Result<bool, StoreError> {
-        self.durable.revoke_token(id, by, now).await
+    pub async fn revoke(&self, id: Uuid, by: &PrincipalId, now: Timestamp) -> Result<bool, IdentityError> {
+        Ok(self.durable.revoke_token(id, by, now).await?)
     }
 }
 
@@ -176,6 +170,14 @@ impl From<TokenRow> for Token {
         let actor = Actor { principal, role, division, platform };
         let (issued_at, expires_at, revoked, used_at) = (row.issued_at, row.expires_at, row.revoked, row.used_at);
         Self { id, actor, scope, issued_by, issued_at, expires_at, revoked, used_at }
+    }
+}
+
+impl From<Token> for TokenRow {
+    fn from(token: Token) -> Self {
+        let Token { id, actor, scope, issued_by, issued_at, expires_at, revoked, used_at } = token;
+        let Actor { principal, role, division, platform } = actor;
+        Self { id, principal, role, division, platform, scope, issued_by, issued_at, expires_at, revoked, used_at }
     }
 }
 

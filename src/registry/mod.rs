@@ -6,10 +6,12 @@
 //! Knows: `routing`, `store`, `written`, `domain`. It never sees a request.
 
 mod addresses;
+mod answered;
 mod canary;
 mod error;
 mod filing;
 mod health;
+mod leases;
 mod load;
 #[cfg(test)]
 mod oracle;
@@ -25,8 +27,10 @@ mod trusted;
 mod words;
 
 pub use addresses::AddressPolicy;
+pub use answered::{Answered, HeldKey, KeptAnswer, Repeated};
 pub use error::RegistryError;
 pub use filing::{Filing, Form, Known};
+pub use leases::{Lease, Leases};
 pub use load::{Loaded, load, load_by};
 pub use own::own_platform;
 pub use register::{

@@ -15,8 +15,8 @@ mod short_lived;
 mod sqlite;
 
 pub use durable::{
-    AccountRow, AccountState, Durable, FilingRow, HistoryRow, InForceRow, ListRows, NodeRow, RecordRow, ReservationRow,
-    Standing, TokenRow, Writing,
+    AccountRow, AccountState, AnsweredRow, Durable, FilingRow, HistoryRow, InForceRow, LeaseRow, ListRows, NodeRow,
+    RecordRow, ReservationRow, Standing, TokenRow, Writing,
 };
 pub use error::{AwayReason, StoreError};
 pub use keys::{NameKey, SessionKey};

@@ -4,6 +4,7 @@
 //! PostgreSQL: one pool; a client that vanished within a transaction is cut by the server itself, so no lock outlives it.
 
 mod accounts;
+mod answered;
 mod engine;
 mod register;
 mod tokens;
@@ -21,6 +22,7 @@ use crate::config::RegisterStoreConfig;
 use crate::domain::Timestamp;
 
 pub use accounts::{AccountRow, AccountState};
+pub use answered::{AnsweredRow, LeaseRow};
 pub use register::{
     FilingRow, HistoryRow, InForceRow, ListRows, NodeRow, RecordRow, ReservationRow, Standing, Writing,
 };
