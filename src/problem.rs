@@ -27,6 +27,33 @@ pub struct Problem<'a> {
     /// The right address, for requests that went to a wrong origin.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+    /// The right that was missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub right: Option<&'a str>,
+    /// ETag of the version there is, for calls about another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current: Option<String>,
+    /// Everything that is wrong with the request, all at once.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<Wrong>,
+}
+
+/// One thing that is wrong with a request, or worth a look.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Wrong {
+    /// Where in the body: a JSON pointer (RFC 6901); empty for the whole of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// Or which parameter of path, query or fields.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<String>,
+    /// What stands there.
+    pub got: String,
+    /// What was expected.
+    pub expected: String,
+    /// The next step, where we know one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
 }
 
 impl<'a> Problem<'a> {
@@ -41,6 +68,9 @@ impl<'a> Problem<'a> {
             request_id,
             sign_in: None,
             address: None,
+            right: None,
+            current: None,
+            errors: Vec::new(),
         }
     }
 

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::remote::{Called, EXIT_STATUS, FilingCommand, PlatformCommand, RouteCommand};
 use crate::demo::{DemoOptions, SamplePlatformOptions};
+use crate::domain::{DivisionCode, PlatformId, PrincipalId, Right, Role};
 
 /// Yimen (一门): the single-window gateway of an online government service.
 #[derive(Debug, Parser)]
@@ -73,6 +75,62 @@ pub(crate) enum Command {
         config: PathBuf,
         #[command(subcommand)]
         command: KeyCommand,
+    },
+    /// Manage the tokens that open the management API, in the store itself: for the first one, and when none is left.
+    Token {
+        /// Settings that name the store.
+        #[arg(long, value_name = "FILE", global = true, default_value = "/etc/yimen/yimen.toml")]
+        config: PathBuf,
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+    /// Filings of platforms, over the management API: write them, take them along their way, look back.
+    #[command(after_help = EXIT_STATUS)]
+    Filing {
+        #[command(flatten)]
+        called: Called,
+        #[command(subcommand)]
+        command: FilingCommand,
+    },
+    /// Platforms that a node serves, over the management API.
+    #[command(after_help = EXIT_STATUS)]
+    Platform {
+        #[command(flatten)]
+        called: Called,
+        #[command(subcommand)]
+        command: PlatformCommand,
+    },
+    /// Routes that a node serves, and those of a filing, over the management API.
+    #[command(after_help = EXIT_STATUS)]
+    Route {
+        #[command(flatten)]
+        called: Called,
+        #[command(subcommand)]
+        command: RouteCommand,
+    },
+    /// Write documents of a folder as drafts, over the management API; what changes is printed first.
+    #[command(after_help = EXIT_STATUS)]
+    Apply {
+        #[command(flatten)]
+        called: Called,
+        /// Folder with documents (`*.toml`, `*.json`), or one of them.
+        #[arg(short, long, value_name = "DIR")]
+        files: PathBuf,
+        /// Check and answer as it would be; change nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Print who you are at the management API, and what you may.
+    #[command(after_help = EXIT_STATUS)]
+    Whoami {
+        #[command(flatten)]
+        called: Called,
+    },
+    /// List the nodes that follow the register, over the management API.
+    #[command(after_help = EXIT_STATUS)]
+    Nodes {
+        #[command(flatten)]
+        called: Called,
     },
     /// Write a generated register: realistic filings for load tests.
     SampleRegister {
@@ -147,4 +205,41 @@ pub(crate) struct Add {
 pub(crate) enum KeyCommand {
     /// Make the next key; it is published at once and signs after `identity.key_lead_minutes`.
     Rotate,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Issue a token and show it, this once: alone on stdout, what it is for on stderr.
+    Issue(Issue),
+    /// List all tokens, those that have ended too.
+    List,
+    /// End a token; the next call that shows it is refused.
+    Revoke {
+        /// Its id, from `list`.
+        id: uuid::Uuid,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Issue {
+    /// What it is for: platform, operator, auditor or viewer.
+    #[arg(long)]
+    pub(crate) role: Role,
+    /// Code of the division whose subtree it is for; 100000 is the nation.
+    #[arg(long, value_name = "CODE")]
+    pub(crate) division: DivisionCode,
+    /// Id of the platform, for the role platform.
+    #[arg(long, value_name = "ID")]
+    pub(crate) platform: Option<PlatformId>,
+    /// Whose it is. Maker and checker are two by this name, so give each person their own; the platform's id, or role and
+    /// division, when absent.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) principal: Option<PrincipalId>,
+    /// Rights, where they are to be fewer than the role's: read, history, file, submit, review, suspend, retire, rollback,
+    /// attest, lease, reserve, issue-tokens, administer.
+    #[arg(long, value_name = "RIGHT", value_delimiter = ',')]
+    pub(crate) scope: Vec<Right>,
+    /// How long it lives.
+    #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=366))]
+    pub(crate) days: u16,
 }

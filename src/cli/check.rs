@@ -68,7 +68,7 @@ fn certificates(name: &str, config: &Config) -> Vec<Mistake> {
     let (of_default, of_folder) = public.unwrap_or_default();
     let management = config.management.tls.as_ref().map(|tls| {
         let certificate = Certificates::mistakes(&tls.certificates, Timestamp::now()).0;
-        (certificate, clients_signed_by(&tls.client_ca).err())
+        (certificate, tls.client_ca.as_deref().and_then(|file| clients_signed_by(file).err()))
     });
     let (of_management, of_clients) = management.unwrap_or_default();
     let told = |key, mistake: CertificateError| {

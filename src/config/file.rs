@@ -7,12 +7,12 @@ use std::str::FromStr;
 use std::thread;
 use std::time::Duration;
 
-use super::rate;
 use super::used::{
     AccessLog, Config, IdentityConfig, LimitsConfig, LogConfig, LogFormat, ManagementConfig, ManagementTls,
     PostgresConfig, PublicConfig, RedisConfig, RegisterConfig, RegisterStoreConfig, RuntimeConfig, SessionConfig,
     SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
 };
+use super::{callers, rate};
 use crate::domain::{PlatformDomain, Zone};
 use crate::written::{Document, Fields, Mistake, Mistakes};
 
@@ -177,32 +177,30 @@ impl Reading<'_> {
     fn management(&self) -> ManagementConfig {
         let fields = self.root.section("management");
         let listen: SocketAddr = fields.parsed("listen", ADDRESS).unwrap_or_else(|| loopback(8444));
-        let token_file = fields.parsed("token_file", FILE).map(|path| self.at(path));
         let tls = self.management_tls(&fields);
-        if !listen.ip().is_loopback() && token_file.is_none() && tls.is_none() {
-            let hint =
-                "write `token_file = …`, or `client_ca`, `certificate` and `key`, or listen on 127.0.0.1".to_owned();
-            fields.mistake(
-                &fields.spot("token_file"),
-                "a file with a token, since others can reach this address",
-                Some(hint),
-            );
+        if !listen.ip().is_loopback() && tls.is_none() {
+            let hint = "write `certificate` and `key`, or listen on 127.0.0.1".to_owned();
+            fields.mistake(&fields.spot("certificate"), "TLS, since tokens would go in clear", Some(hint));
+        }
+        let callers: Vec<_> = fields.tables("caller").into_iter().filter_map(callers::caller).collect();
+        if !callers.is_empty() && tls.as_ref().is_none_or(|tls| tls.client_ca.is_none()) {
+            let hint = "write `client_ca`, the authority that signed their certificates".to_owned();
+            fields.mistake(&fields.spot("client_ca"), "an authority, since callers are named", Some(hint));
         }
         fields.finish();
-        ManagementConfig { listen, token_file, tls }
+        ManagementConfig { listen, tls, callers }
     }
 
-    /// All three, or none.
+    /// Certificate and key, or none; with an authority for callers or without.
     fn management_tls(&self, fields: &Fields<'_>) -> Option<ManagementTls> {
-        let keys = ["certificate", "key", "client_ca"];
-        if !keys.iter().any(|key| fields.has(key)) {
+        if !["certificate", "key", "client_ca"].iter().any(|key| fields.has(key)) {
             return None;
         }
-        let [certificate, key, client_ca] =
-            keys.map(|key| fields.required(key, "a file (PEM); certificate, key and client_ca belong together"));
+        let [certificate, key] =
+            ["certificate", "key"].map(|key| fields.required(key, "a file (PEM); certificate and key belong together"));
+        let client_ca = fields.parsed("client_ca", "a file with authorities (PEM)").map(|path| self.at(path));
         let default = TlsFiles { certificate: self.at(certificate?), key: self.at(key?) };
-        let certificates = TlsConfig { default, directory: None };
-        Some(ManagementTls { certificates, client_ca: self.at(client_ca?) })
+        Some(ManagementTls { certificates: TlsConfig { default, directory: None }, client_ca })
     }
 
     fn stores(&self, data: &Path) -> StoresConfig {
@@ -583,17 +581,29 @@ mod tests {
     }
 
     #[test]
-    fn an_open_management_listener_needs_a_token() {
-        let told = told(&format!("{SMALLEST}[management]\nlisten = \"0.0.0.0:8444\"\n"));
-        assert_eq!(told.len(), 1, "{told:#?}");
-        assert!(told[0].contains("management.token_file"), "{told:#?}");
+    fn an_open_management_listener_needs_tls() {
+        let open = format!("{SMALLEST}[management]\nlisten = \"0.0.0.0:8444\"\n");
+        assert!(told(&open)[0].contains("management.certificate"), "{:#?}", told(&open));
+        assert!(told(&format!("{open}certificate = \"c\"\nkey = \"k\"\n")).is_empty());
+        assert!(told(&format!("{open}certificate = \"c\"\n")).iter().any(|line| line.contains("management.key")));
     }
 
     #[test]
-    fn management_by_certificates_needs_all_three_files_and_then_no_token() {
-        let open = format!("{SMALLEST}[management]\nlisten = \"0.0.0.0:8444\"\ncertificate = \"c\"\nkey = \"k\"\n");
-        assert!(told(&open).iter().any(|line| line.contains("management.client_ca")), "{:#?}", told(&open));
-        assert!(told(&format!("{open}client_ca = \"a\"\n")).is_empty());
+    fn callers_by_certificate_need_an_authority_and_somebody_each_speaks_for() {
+        let caller = |more: &str| {
+            let tls = "certificate = \"c\"\nkey = \"k\"\n";
+            let who = "fingerprint = \"FINGERPRINT\"\nprincipal = \"li.lei\"\ndivision = \"330000\"\n";
+            let who = who.replace("FINGERPRINT", &"0f".repeat(32));
+            format!("{SMALLEST}[management]\n{tls}{more}[[management.caller]]\n{who}")
+        };
+        let ca = "client_ca = \"a\"\n";
+        assert!(told(&format!("{}role = \"operator\"\n", caller(ca))).is_empty());
+        let mistakes = told(&format!("{}role = \"viewer\"\nscope = \"review\"\n", caller("")));
+        for part in ["management.client_ca", "management.caller[0].scope"] {
+            assert!(mistakes.iter().any(|line| line.contains(part)), "{part} missing in {mistakes:#?}");
+        }
+        let mistakes = told(&format!("{}role = \"platform\"\n", caller(ca)));
+        assert!(mistakes[0].contains("management.caller[0].platform"), "{mistakes:#?}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Fails: a list of mistakes with file, line, column, value, expectation, hint. Knows: `written`, `domain`.
 
 mod addresses;
+mod callers;
 mod certificate;
 mod certificates;
 mod clients;
@@ -21,7 +22,7 @@ pub use network::{BadNetwork, Network};
 pub use rate::{RateKey, RatePolicy, WhenAway};
 pub use staple::Staple;
 pub use used::{
-    AccessLog, Config, IdentityConfig, LimitsConfig, LogConfig, LogFormat, ManagementConfig, ManagementTls,
-    PostgresConfig, PublicConfig, RedisConfig, RegisterConfig, RegisterStoreConfig, RuntimeConfig, SessionConfig,
-    SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
+    AccessLog, CertificateCaller, Config, IdentityConfig, LimitsConfig, LogConfig, LogFormat, ManagementConfig,
+    ManagementTls, PostgresConfig, PublicConfig, RedisConfig, RegisterConfig, RegisterStoreConfig, RuntimeConfig,
+    SessionConfig, SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
 };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::network::Network;
 use super::rate::RatePolicy;
-use crate::domain::{PlatformDomain, Zone};
+use crate::domain::{Actor, PlatformDomain, Right, Zone};
 
 /// All settings of one node.
 #[derive(Clone, Debug)]
@@ -89,10 +89,21 @@ pub struct TlsFiles {
 pub struct ManagementConfig {
     /// Address (127.0.0.1:8444).
     pub listen: SocketAddr,
-    /// File with the bearer token that callers show; this or `tls` is required when the address is not loopback.
-    pub token_file: Option<PathBuf>,
-    /// TLS with certificates on both sides; plain HTTP when absent.
+    /// TLS; plain HTTP when absent, which is for loopback alone since tokens would go in clear.
     pub tls: Option<ManagementTls>,
+    /// Client certificates, and for whom they speak (none).
+    pub callers: Vec<CertificateCaller>,
+}
+
+/// A client certificate that speaks for somebody at the management API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateCaller {
+    /// SHA-256 of the certificate in DER.
+    pub fingerprint: [u8; 32],
+    /// For whom, in which role and subtree.
+    pub actor: Actor,
+    /// Rights it is limited to; none: all that the role has.
+    pub scope: Vec<Right>,
 }
 
 /// TLS of the management listener.
@@ -100,8 +111,8 @@ pub struct ManagementConfig {
 pub struct ManagementTls {
     /// What the listener shows.
     pub certificates: TlsConfig,
-    /// Authorities (PEM) one of which must have signed the certificate that a caller shows.
-    pub client_ca: PathBuf,
+    /// Authorities (PEM) one of which must have signed the certificate that a caller shows; callers show none when absent.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// Where state lives.

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::domain::{Right, Role};
 use crate::store::StoreError;
 
 /// Why an account or a key could not be made, changed or used.
@@ -54,6 +55,20 @@ pub enum IdentityError {
     /// The folder holds no key, though it did when the gateway started.
     #[error("{} holds no assertion key; restore the files, or make one with `yimen key rotate`", .0.display())]
     NoKey(PathBuf),
+    /// A token without life, or with too much of it.
+    #[error("a token lives for 1 to 366 days; choose a life within that")]
+    TokenLife,
+    /// A token of a platform names it, and no other does.
+    #[error("a token of the role platform names one platform, and others name none; give or leave out the platform")]
+    TokenPlatform,
+    /// A token has no right that its role has not.
+    #[error("the role {role} has no right `{right}`; leave it out, or choose another role")]
+    TokenScope {
+        /// The right.
+        right: Right,
+        /// The role.
+        role: Role,
+    },
     /// The cryptographic library refused.
     #[error("{0} failed in the cryptographic library; report it with the version of this program")]
     Crypto(&'static str),

@@ -1,4 +1,5 @@
-//! Finds out who somebody is, and tells platforms so: built-in accounts, the keys that sign, the assertion.
+//! Finds out who somebody is, and tells platforms so: built-in accounts, the keys that sign, the assertion; and whose an API
+//! token is.
 //! Shape: login and password ── `Accounts::verify` ──▶ `Account`; session and platform ── `Assertions::header_for` ──▶ a
 //! header value; `Keys` holds what signs and publishes what verifies; `verify` is what a platform does with the header.
 //! Cost:  a password check is some 20 ms on threads of their own, so that it never delays a request; an assertion in steady
@@ -17,6 +18,7 @@ mod pairwise;
 mod password;
 mod pool;
 mod secret;
+mod tokens;
 mod verify;
 
 pub use account::{Account, Login, NewAccount};
@@ -25,4 +27,5 @@ pub use assertion::{AssertionClaims, AssertionRequest, Assertions, TOKEN_TYPE};
 pub use error::{IdentityError, SignInError};
 pub use keys::Keys;
 pub use password::Password;
+pub use tokens::{NewToken, Token, TokenSecret, Tokens};
 pub use verify::{AssertionProfile, KeySet, VerifyError, verify};

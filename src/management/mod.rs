@@ -1,138 +1,165 @@
-//! The management listener: what platforms, operators and auditors call. In this slice it reads: platforms in force and why
-//! an address is answered as it is. Loopback by default; anywhere else a bearer token from a file is asked for.
-//! Fails: RFC 9457 problem documents. Knows: registry, session, identity, routing, audit, metrics.
+//! The management listener: the API that platforms, operators and auditors call.
+//! Shape: request ──▶ door (who, right, parameters, media type, precondition, repetition) ──▶ operation ──▶ register, tokens,
+//! leases. One table of operations makes both the router and `/openapi.json`; `/docs` is that document for people.
+//! Fails: RFC 9457 problem documents that name everything that is wrong; a caller's mistake is never a 5xx, and a store that
+//! did not answer is 503, never "no".
+//! Knows: registry, identity, routing, metrics.
 
-use std::path::PathBuf;
+mod answer;
+mod call;
+mod caller;
+mod conditions;
+mod cursor;
+mod docs;
+mod door;
+mod fault;
+mod filings;
+mod in_force;
+mod merge;
+mod nodes;
+mod openapi;
+mod operation;
+mod parameters;
+mod reports;
+mod reservations;
+mod schema;
+mod tokens;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
-use axum::extract::{Query, Request, State};
-use axum::middleware::{self, Next};
+use axum::Router;
+use axum::extract::{RawPathParams, Request};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
-use http::StatusCode;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use serde::{Deserialize, Serialize};
+use axum::routing::{any, get};
+use http::header::CONTENT_TYPE;
+use uuid::Uuid;
 
+use self::caller::Callers;
+pub use self::caller::PeerCertificate;
+use self::fault::Fault;
+use self::operation::Operation;
+use crate::config::CertificateCaller;
+use crate::identity::Tokens;
+use crate::metrics::Metrics;
 use crate::problem::{MEDIA_TYPE, Problem};
-use crate::routing::LiveTable;
+use crate::registry::{Answered, Leases, Register};
 
 /// What the management API works with.
 #[derive(Debug)]
 pub struct ManagementParts {
-    /// The table in force.
-    pub routes: Arc<LiveTable>,
-    /// File with the token that callers must show.
-    pub token_file: Option<PathBuf>,
+    /// The register.
+    pub register: Arc<Register>,
+    /// API tokens.
+    pub tokens: Tokens,
+    /// Answers to calls that are repeated.
+    pub answered: Answered,
+    /// What instances say of themselves.
+    pub leases: Leases,
+    /// Client certificates, and for whom they speak.
+    pub certificates: Vec<CertificateCaller>,
+    /// What happened.
+    pub metrics: Arc<Metrics>,
 }
 
 /// Why the management API cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum ManagementError {
-    /// The token file.
-    #[error(
-        "management token {path}: {cause}; write at least 32 characters into the file, readable for this user only"
-    )]
-    Token {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong.
-        cause: String,
-    },
+    /// Our own description of the API.
+    #[error("the description of the management API cannot be written: {0}; report it with the version of this program")]
+    Document(String),
 }
 
+/// What operations work with.
 #[derive(Clone)]
 struct Management {
-    routes: Arc<LiveTable>,
-    token: Option<Arc<str>>,
+    register: Arc<Register>,
+    tokens: Tokens,
+    answered: Answered,
+    leases: Leases,
+    callers: Callers,
+    metrics: Arc<Metrics>,
 }
 
-/// The routes of the API.
+/// Everything that the API can do.
+fn operations() -> Vec<Operation> {
+    let rooms = [
+        filings::operations(),
+        reservations::operations(),
+        in_force::operations(),
+        nodes::operations(),
+        reports::operations(),
+        tokens::operations(),
+    ];
+    rooms.into_iter().flatten().collect()
+}
+
+/// The router of the API.
 pub fn router(parts: ManagementParts) -> Result<Router, ManagementError> {
-    let token = parts.token_file.map(token).transpose()?;
-    let state = Management { routes: parts.routes, token };
-    Ok(Router::new()
-        .route("/v1/platforms", get(platforms))
-        .route("/v1/probe", get(probe))
-        .fallback(|| async {
-            problem(
-                StatusCode::NOT_FOUND,
-                "no-route",
-                "No such resource",
-                "See README.md for the resources of this API.",
-            )
-        })
-        .layer(middleware::from_fn_with_state(state.clone(), authorise))
-        .with_state(state))
-}
-
-fn token(path: PathBuf) -> Result<Arc<str>, ManagementError> {
-    let bad = |cause: String| ManagementError::Token { path: path.clone(), cause };
-    let text = std::fs::read_to_string(&path).map_err(|cause| bad(cause.to_string()))?;
-    let token = text.trim();
-    if token.len() < 32 { Err(bad("it is too short".to_owned())) } else { Ok(token.into()) }
-}
-
-async fn authorise(State(management): State<Management>, request: Request, next: Next) -> Response {
-    let shown = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    let admitted = match (&management.token, shown) {
-        (None, _) => true,
-        (Some(token), Some(shown)) => verify_slices_are_equal(token.as_bytes(), shown.as_bytes()).is_ok(),
-        (Some(_), None) => false,
-    };
-    if admitted {
-        return next.run(request).await;
+    let ManagementParts { register, tokens, answered, leases, certificates, metrics } = parts;
+    let callers = Callers::new(tokens.clone(), &certificates);
+    let management = Management { register, tokens, answered, leases, callers, metrics };
+    let operations = operations();
+    let document = openapi::document(&operations);
+    let json = document.to_json().map_err(|cause| ManagementError::Document(cause.to_string()))?;
+    let page = docs::page(&operations).map_err(|cause| ManagementError::Document(cause.to_string()))?;
+    let mut by_path: BTreeMap<&'static str, Vec<Operation>> = BTreeMap::new();
+    for operation in operations {
+        by_path.entry(operation.path).or_default().push(operation);
     }
-    problem(
-        StatusCode::UNAUTHORIZED,
-        "token-needed",
-        "Token needed",
-        "Send `Authorization: Bearer` with the token of this node.",
-    )
+    let start = Router::new()
+        .route("/openapi.json", get(fixed("application/json", json)).fallback(only_get))
+        .route("/docs", get(docs_answer(page)).fallback(only_get));
+    let routed = by_path.into_iter().fold(start, |router, (path, operations)| {
+        let operations: Arc<[Operation]> = operations.into();
+        let management = management.clone();
+        let handler = move |path: RawPathParams, request: Request| {
+            door::answer(management.clone(), operations.clone(), path, request)
+        };
+        router.route(path, any(handler))
+    });
+    Ok(routed.fallback(|| refused(Fault::NoResource)))
 }
 
-#[derive(Serialize)]
-struct PlatformView {
-    id: String,
-    name: String,
-    division: String,
-    level: &'static str,
-    state: &'static str,
-    routes: usize,
-    upstreams: Vec<String>,
+type Fixed = std::future::Ready<Response>;
+
+fn fixed(media_type: &'static str, body: String) -> impl Fn() -> Fixed + Clone + Send + Sync + 'static {
+    let body: Arc<str> = body.into();
+    move || std::future::ready(([(CONTENT_TYPE, media_type)], body.to_string()).into_response())
 }
 
-async fn platforms(State(management): State<Management>) -> Response {
-    let table = management.routes.snapshot();
-    let view: Vec<PlatformView> = table
-        .platforms()
-        .map(|(_, platform)| PlatformView {
-            id: platform.id.to_string(),
-            name: platform.name.to_string(),
-            division: platform.division.to_string(),
-            level: platform.level.word(),
-            state: platform.state.word(),
-            routes: platform.routes.len(),
-            upstreams: platform.upstreams.iter().map(|upstream| upstream.address.to_string()).collect(),
-        })
-        .collect();
-    Json(serde_json::json!({ "revision": table.revision(), "platforms": view })).into_response()
+fn docs_answer(page: String) -> impl Fn() -> Fixed + Clone + Send + Sync + 'static {
+    let page: Arc<str> = page.into();
+    move || {
+        let fields =
+            [(CONTENT_TYPE, "text/html; charset=utf-8"), (http::header::CONTENT_SECURITY_POLICY, docs::POLICY)];
+        std::future::ready((fields, page.to_string()).into_response())
+    }
 }
 
-#[derive(Deserialize)]
-struct ProbeQuery {
-    method: Option<String>,
-    host: String,
-    path: String,
+async fn only_get() -> Response {
+    refused(Fault::Method { allow: "GET, HEAD".to_owned() }).await
 }
 
-async fn probe(State(management): State<Management>, Query(query): Query<ProbeQuery>) -> Response {
-    let method = query.method.as_deref().unwrap_or("GET");
-    Json(management.routes.snapshot().explain(method, &query.host, &query.path)).into_response()
+async fn refused(fault: Fault) -> Response {
+    let request_id = Uuid::now_v7().simple().to_string();
+    let mut response = fault.respond(&request_id);
+    door::finished(&mut response, &request_id);
+    response
 }
 
-fn problem(status: StatusCode, code: &str, title: &str, detail: &str) -> Response {
-    let body = Problem::new(status.as_u16(), code, title, detail.to_owned(), "").body();
-    (status, [(CONTENT_TYPE, MEDIA_TYPE)], body).into_response()
+/// Every reason code of the API, and its title.
+pub fn codes() -> &'static [(&'static str, &'static str)] {
+    &fault::TITLES
+}
+
+/// The problem document of a request whose body the listener could not read.
+pub fn unreadable(status: http::StatusCode) -> (&'static str, Vec<u8>) {
+    let (code, detail) = match status.as_u16() {
+        413 => ("body-too-large", "a body has 1 MiB at most; send less, a platform in parts"),
+        408 => ("body-too-slow", "the body did not come within 10 s; send it again"),
+        _ => ("body-broken", "the body broke off; send it again"),
+    };
+    let title = fault::TITLES.iter().find(|(known, _)| *known == code).map_or("Refused", |(_, title)| title);
+    (MEDIA_TYPE, Problem::new(status.as_u16(), code, title, detail.to_owned(), "").body())
 }

@@ -71,6 +71,10 @@ pub struct Metrics {
     pub store_up: IntGauge,
     /// `yimen_session_store_last_success_timestamp_seconds`.
     pub store_last_success: Gauge,
+    /// `yimen_management_callers_total{result}`: `token`, `certificate`, `none`, `refused`, `unknown`: who knocked.
+    pub management_callers: IntCounterVec,
+    /// `yimen_management_requests_total{code}`; `code` is a class such as `2xx`.
+    pub management_requests: IntCounterVec,
     /// `yimen_session_notice_gaps_total`: times the cache was dropped because notices may have been missed.
     pub notice_gaps: IntCounter,
     /// `yimen_sign_ins_total{result}`: `ok`, `refused`, `expired_form`, `busy`, `store_away`.
@@ -258,6 +262,18 @@ impl Metrics {
                 &r,
                 "yimen_session_notice_gaps_total",
                 "Times the session cache was dropped because notices may have been missed.",
+            )?,
+            management_callers: counters(
+                &r,
+                "yimen_management_callers_total",
+                "Calls of the management API, by what the caller showed.",
+                &["result"],
+            )?,
+            management_requests: counters(
+                &r,
+                "yimen_management_requests_total",
+                "Calls of the management API, by class of answer.",
+                &["code"],
             )?,
             sign_ins: counters(&r, "yimen_sign_ins_total", "Sign-in attempts, by result.", &["result"])?,
             sign_outs: counter(&r, "yimen_sign_outs_total", "Sign-outs.")?,

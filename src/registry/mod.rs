@@ -7,10 +7,12 @@
 //! because without divisions nothing can be routed; calls on the register are a `RegisterError`.
 //! Knows: `routing`, `store`, `written`, `domain`. It never sees a request of the public listener.
 
+mod answered;
 mod canary;
 mod error;
 mod filing;
 mod health;
+mod leases;
 mod load;
 #[cfg(test)]
 mod oracle;
@@ -26,14 +28,17 @@ mod trusted;
 mod words;
 
 pub use crate::config::AddressPolicy;
+pub use crate::domain::Right;
+pub use answered::{Answered, HeldKey, KeptAnswer, Repeated};
 pub use error::RegistryError;
 pub use filing::{Filing, Form, Known};
+pub use leases::{Lease, Leases};
 pub use load::{Loaded, load, load_by};
 pub use own::own_platform;
 pub use register::{
     Action, Change, Done, Draft, Expected, FilingPage, FilingView, Filter, HistoryPage, NATION, NodeStatus, Nodes,
-    Object, OverlapPage, PAGE_MAX, Page, Quarantined, Register, RegisterError, RegisterParts, Reservation, Right,
-    Summary, SyncError, Synced, Version, Write, Zombie, ZombiePage, may,
+    Object, OverlapPage, PAGE_MAX, Page, Quarantined, Register, RegisterError, RegisterParts, Reservation, Summary,
+    SyncError, Synced, Version, Write, Zombie, ZombiePage, may,
 };
 pub use rules::Rules;
 pub use trust::TlsFiles;

@@ -25,6 +25,9 @@ pub enum FilingState {
 }
 
 impl FilingState {
+    /// Every state.
+    pub const ALL: [Self; 5] = [Self::Draft, Self::Submitted, Self::Approved, Self::Suspended, Self::Retired];
+
     /// The word in filings, API and table.
     pub fn word(self) -> &'static str {
         match self {

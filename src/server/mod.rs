@@ -42,11 +42,11 @@ use self::shutdown::Drain;
 use crate::config::{AddressPolicy, CertificateError, Config, clients_signed_by, clients_with_certificates};
 use crate::domain::{PlatformId, Timestamp};
 use crate::gateway::{ClientCertificates, ConnectionLimits, Front, Gateway, GatewayParts, Origins, Redirect};
-use crate::identity::{Accounts, Assertions, IdentityError, Keys};
+use crate::identity::{Accounts, Assertions, IdentityError, Keys, Tokens};
 use crate::management::{ManagementError, ManagementParts};
 use crate::metrics::Metrics;
 use crate::portal::{Portal, PortalParts};
-use crate::registry::{Register, RegisterParts, RegistryError, Rules, SyncError, Synced, TlsFiles};
+use crate::registry::{Answered, Leases, Register, RegisterParts, RegistryError, Rules, SyncError, Synced, TlsFiles};
 use crate::session::{SealKey, SessionError, Sessions};
 use crate::store::{Durable, RegisterNotices, StoreError};
 use crate::usage::Usage;
@@ -159,10 +159,11 @@ impl Server {
         let load = |tls, expiry| Resolver::load(tls, metrics.clone(), expiry, now).map(Arc::new);
         let expiry = Some(metrics.certificate_expiry.clone());
         let resolver = config.public.tls.as_ref().map(|tls| load(tls, expiry)).transpose()?;
-        let both_sides = config.management.tls.as_ref();
-        let both_sides = both_sides
-            .map(|tls| Ok::<_, CertificateError>((load(&tls.certificates, None)?, clients_signed_by(&tls.client_ca)?)));
-        let both_sides = both_sides.transpose()?;
+        let management_tls = config.management.tls.as_ref().map(|tls| {
+            let clients = tls.client_ca.as_deref().map(clients_signed_by).transpose()?;
+            Ok::<_, CertificateError>((load(&tls.certificates, None)?, clients))
+        });
+        let management_tls = management_tls.transpose()?;
         let gateway = Gateway::new(rooms.gateway_parts(&config, metrics.clone()))
             .map_err(|cause| StartError::system("the access log", cause))?;
         let checks = gateway.health_checks();
@@ -183,11 +184,15 @@ impl Server {
         let ops = ops::router(metrics.clone(), standing.clone());
         frame.add_service(Handed::new(plain_service("metrics", config.metrics_listen, ops), &handover));
         let management = ManagementParts {
-            routes: rooms.register.routes().clone(),
-            token_file: config.management.token_file.clone(),
+            register: rooms.register.clone(),
+            tokens: Tokens::new(rooms.durable.clone()),
+            answered: Answered::new(rooms.durable.clone()),
+            leases: Leases::new(rooms.durable),
+            certificates: config.management.callers.clone(),
+            metrics: metrics.clone(),
         };
         let management = crate::management::router(management)?;
-        let management = management_service(config.management.listen, management, both_sides.clone());
+        let management = management_service(config.management.listen, management, management_tls.clone());
         frame.add_service(Handed::new(management, &handover));
         let background = (config.metrics_listen, handover.stopped());
         let drain = Drain {
@@ -205,8 +210,10 @@ impl Server {
             metrics,
             tls: Looks { loaded: tls.clone(), last: tls },
         };
-        let reload =
-            Reload { certificates: resolver.into_iter().chain(both_sides.map(|(shown, _)| shown)).collect(), filings };
+        let reload = Reload {
+            certificates: resolver.into_iter().chain(management_tls.map(|(shown, _)| shown)).collect(),
+            filings,
+        };
         let (metrics_listen, left) = background;
         let background = Background {
             register: rooms.register,
@@ -249,6 +256,7 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// The rooms that the listeners share.
 struct Rooms {
+    durable: Arc<Durable>,
     register: Arc<Register>,
     sessions: Arc<Sessions>,
     assertions: Arc<Assertions>,
@@ -280,7 +288,7 @@ impl Rooms {
         let sessions =
             Sessions::open(config.session.clone(), config.stores.sessions.clone(), seal, metrics.clone()).await?;
         let usage = Arc::new(Usage::new(durable.clone()));
-        let accounts = Arc::new(Accounts::new(durable, &config.identity)?);
+        let accounts = Arc::new(Accounts::new(durable.clone(), &config.identity)?);
         let keys = Arc::new(Keys::load_or_create(&config.identity, Timestamp::now(), metrics.clone())?);
         let assertions = Arc::new(Assertions::new(&config.identity, keys.clone(), metrics.clone())?);
         let portal = Arc::new(Portal::new(PortalParts {
@@ -293,7 +301,7 @@ impl Rooms {
             session: config.session.clone(),
             metrics,
         }));
-        Ok(Self { register, sessions, assertions, usage, keys, portal, waiting_key })
+        Ok(Self { durable, register, sessions, assertions, usage, keys, portal, waiting_key })
     }
 
     fn gateway_parts(&self, config: &Config, metrics: Arc<Metrics>) -> GatewayParts {
@@ -413,17 +421,18 @@ fn redirect_service(config: &Config, limits: ConnectionLimits, metrics: &Metrics
     service
 }
 
-/// With `both_sides`, callers come by TLS and show a certificate too.
-fn management_service(
-    address: SocketAddr,
-    router: axum::Router,
-    both_sides: Option<(Arc<Resolver>, Arc<dyn ClientCertVerifier>)>,
-) -> Service<InProcess> {
-    let Some((shown, clients)) = both_sides else { return plain_service("management", address, router) };
+/// What the management listener shows, and whose certificates its callers must show.
+type ManagementTls = (Arc<Resolver>, Option<Arc<dyn ClientCertVerifier>>);
+
+/// By TLS if that is set.
+fn management_service(address: SocketAddr, router: axum::Router, tls: Option<ManagementTls>) -> Service<InProcess> {
+    let Some((shown, clients)) = tls else { return plain_service("management", address, router) };
     let mut service = Service::new("management".to_owned(), InProcess::new(router));
     if let Ok(mut settings) = TlsSettings::intermediate("", "") {
         settings.set_cert_resolver(shown);
-        settings.set_client_cert_verifier(clients);
+        if let Some(clients) = clients {
+            settings.set_client_cert_verifier(clients);
+        }
         service.add_tls_with_settings(&address.to_string(), None, settings);
     }
     service

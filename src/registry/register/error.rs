@@ -2,9 +2,8 @@
 //! as the answer to a commit can get lost.
 
 use super::call::Version;
-use super::rights::Right;
 use super::view::Action;
-use crate::domain::{PlatformId, PrincipalId, Role};
+use crate::domain::{PlatformId, PrincipalId, Right, Role};
 use crate::registry::FilingState;
 use crate::store::StoreError;
 use crate::written::Mistake;

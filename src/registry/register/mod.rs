@@ -37,7 +37,7 @@ pub use call::{Expected, FilingPage, Filter, HistoryPage, PAGE_MAX, Page, Versio
 pub use error::RegisterError;
 pub use files::{SyncError, Synced};
 pub use reports::{OverlapPage, Zombie, ZombiePage};
-pub use rights::{NATION, Object, Right, may};
+pub use rights::{NATION, Object, may};
 pub use view::{Action, Change, Done, Draft, FilingView, NodeStatus, Nodes, Quarantined, Reservation, Summary};
 
 /// How long a node that has a copy waits for the register when it starts.

@@ -3,8 +3,7 @@
 use serde::Serialize;
 
 use super::call::Version;
-use super::rights::Right;
-use crate::domain::{DivisionCode, Level, PlatformId, PrincipalId, Timestamp, Uscc};
+use crate::domain::{DivisionCode, Level, PlatformId, PrincipalId, Right, Timestamp, Uscc};
 use crate::registry::FilingState;
 use crate::written::Mistake;
 

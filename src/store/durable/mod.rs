@@ -4,8 +4,10 @@
 //! PostgreSQL: one pool; a client that vanished within a transaction is cut by the server itself, so no lock outlives it.
 
 mod accounts;
+mod answered;
 mod engine;
 mod register;
+mod tokens;
 mod usage;
 
 use std::fmt;
@@ -22,9 +24,11 @@ use crate::config::RegisterStoreConfig;
 use crate::domain::Timestamp;
 
 pub use accounts::{AccountRow, AccountState};
+pub use answered::{AnsweredRow, LeaseRow};
 pub use register::{
     FilingRow, HistoryRow, InForceRow, ListRows, NodeRow, RecordRow, ReservationRow, Standing, Writing,
 };
+pub use tokens::TokenRow;
 pub use usage::DayOfUseRow;
 
 /// Deadline of a call. Durable state is asked at sign-in and by operators, never on the way of a signed-in request, so it
