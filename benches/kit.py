@@ -71,6 +71,8 @@ listen = "127.0.0.1:{free_port()}"
 listen = "127.0.0.1:{self.metrics_port}"
 [data]
 directory = "FOLDER"
+[register]
+upstreams_allowed = ["127.0.0.0/8"]
 [routes]
 directory = "FOLDER/routes"
 [stores]

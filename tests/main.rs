@@ -35,6 +35,7 @@ mod proxy_protocol;
 mod queue;
 mod rate_limits;
 mod redirect;
+mod register;
 mod reload;
 mod retries;
 mod sample_platform;

@@ -115,6 +115,8 @@ listen = "127.0.0.1:{free_port()}"
 listen = "127.0.0.1:{metrics}"
 [data]
 directory = "{home}/data"
+[register]
+upstreams_allowed = ["127.0.0.0/8"]
 [routes]
 directory = "{routes}"
 [limits]

@@ -387,6 +387,8 @@ listen = "127.0.0.1:{free_port()}"
 listen = "127.0.0.1:{free_port()}"
 [data]
 directory = "{home}"
+[register]
+upstreams_allowed = ["127.0.0.0/8"]
 [routes]
 directory = "{routes}"
 [stores]

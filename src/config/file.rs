@@ -240,8 +240,9 @@ impl Reading<'_> {
         let fields = self.root.section("register");
         let node = fields.parsed::<NodeName>("node", "a name for this node").map(|name| name.0);
         let upstreams_allowed = values(fields.list("upstreams_allowed", "networks such as 127.0.0.0/8"));
+        let sync_at_start = fields.flag("sync_at_start", false);
         fields.finish();
-        RegisterConfig { node: node.unwrap_or_else(machine), upstreams_allowed }
+        RegisterConfig { node: node.unwrap_or_else(machine), upstreams_allowed, sync_at_start }
     }
 
     fn session(&self, data: &Path) -> SessionConfig {
@@ -533,7 +534,8 @@ mod tests {
         let uncommented = example.replace("\n# ", "\n").replacen("plaintext = false", "", 1);
         let uncommented = uncommented.lines().skip(3).collect::<Vec<_>>().join("\n");
         let (config, mistakes) = read("yimen.toml", uncommented, Path::new("/etc/yimen"));
-        let told: Vec<_> = mistakes.iter().filter(|mistake| !mistake.key.starts_with("stores.redis")).collect();
+        let other_engine = |key: &str| key.starts_with("stores.redis") || key.starts_with("stores.register_");
+        let told: Vec<_> = mistakes.iter().filter(|mistake| !other_engine(&mistake.key)).collect();
         assert!(told.is_empty(), "{told:?}");
         assert!(config.is_some());
     }

@@ -150,6 +150,9 @@ pub struct RegisterConfig {
     /// Networks that instances may have although the address policy refuses them (none): loopback for a demo, or the
     /// link-local network of a rack.
     pub upstreams_allowed: Vec<Network>,
+    /// Whether changed files of the routes directory are taken over at each start, not only on SIGHUP (no: a node of many whose
+    /// files are old would undo what others have changed).
+    pub sync_at_start: bool,
 }
 
 /// Where short-lived state lives.

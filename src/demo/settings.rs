@@ -33,6 +33,14 @@ pub(super) fn settings(options: &DemoOptions, data: &Path, hosts: &[String], ori
         ("data", vec![("directory", value(data.display().to_string()))]),
         ("routes", vec![("directory", under("routes"))]),
         ("stores", vec![("sessions", sqlite("sessions.db")), ("register", sqlite("register.db"))]),
+        (
+            "register",
+            vec![
+                // The sample platforms are this machine's, and have other ports each time.
+                ("upstreams_allowed", value(["127.0.0.0/8", "::1/128"].into_iter().collect::<Array>())),
+                ("sync_at_start", value(true)),
+            ],
+        ),
         // stdout is for the lines that say where to go.
         ("log", vec![("format", value("text")), ("access_file", under("access.log"))]),
     ];

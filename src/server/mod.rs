@@ -254,6 +254,7 @@ impl Rooms {
             durable: durable.clone(),
             rules: Rules::of(config)?,
             routes_directory: config.routes_directory.clone(),
+            sync_at_start: config.register.sync_at_start,
             data_directory: config.data_directory.clone(),
             node: config.register.node.clone(),
             metrics: metrics.clone(),

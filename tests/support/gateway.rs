@@ -56,6 +56,7 @@ impl Setup {
         ];
         settings.into_iter().for_each(|(key, text)| setup.set(key, text));
         setup.set("public.hosts", ["127.0.0.1", "localhost"].into_iter().collect::<toml_edit::Array>());
+        setup.set("register.upstreams_allowed", ["127.0.0.0/8", "::1/128"].into_iter().collect::<toml_edit::Array>());
         setup.certificate();
         setup.data();
         setup

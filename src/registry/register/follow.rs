@@ -210,8 +210,7 @@ impl Register {
         let mut reported = (Instant::now().checked_sub(REPORT_EVERY), String::new());
         loop {
             let now = Timestamp::now();
-            // A look that fails is told by `catch_up`, once.
-            let _ = self.catch_up(now).await;
+            self.look(now).await;
             let state = self.report(now).await;
             let due = reported.0.is_none_or(|last| last.elapsed() >= REPORT_EVERY);
             if let Some(state) = state.filter(|state| due || reported.1 != format!("{state:?}")) {
@@ -232,6 +231,11 @@ impl Register {
     /// Looks at the register at once.
     pub fn wake(&self) {
         self.changed.notify_one();
+    }
+
+    /// One look at the register and at the calendar, as `run` does them.
+    pub async fn look(&self, now: Timestamp) {
+        let _ = self.catch_up(now).await; // it has told what is wrong
     }
 
     /// What this node tells of itself; without the time, so that it can be compared.

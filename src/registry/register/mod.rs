@@ -45,6 +45,8 @@ pub struct RegisterParts {
     pub rules: Rules,
     /// Files that become the register's first content.
     pub routes_directory: PathBuf,
+    /// Whether they are taken over at every start.
+    pub sync_at_start: bool,
     /// Where the last-known-good copy lies.
     pub data_directory: PathBuf,
     /// Name of this node.
@@ -71,7 +73,7 @@ impl Register {
     /// of the files, when it holds nothing. `Err`: it is away and there is no copy, so there is nothing to serve; or the files
     /// cannot be read.
     pub async fn open(parts: RegisterParts, now: Timestamp) -> Result<(Arc<Self>, Option<Synced>), SyncError> {
-        let RegisterParts { durable, rules, routes_directory, data_directory, node, metrics } = parts;
+        let RegisterParts { durable, rules, routes_directory, sync_at_start, data_directory, node, metrics } = parts;
         let path = data_directory.join("register.copy");
         let (First { table, follower, build }, has_copy) = Follower::of_copy(&rules, path, now);
         let register = Arc::new(Self {
@@ -86,7 +88,10 @@ impl Register {
         });
         register.metrics.table_revision.set(1);
         register.metrics.table_build.set(build.as_secs_f64());
-        let synced = register.first_look(&routes_directory, has_copy, now).await?;
+        let mut synced = register.first_look(&routes_directory, has_copy, now).await?;
+        if sync_at_start && synced.is_none() && !register.is_away() {
+            synced = Some(register.sync_files(&routes_directory, now).await?);
+        }
         register.count();
         Ok((register, synced))
     }
