@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::remote::{Called, EXIT_STATUS, FilingCommand, PlatformCommand, RouteCommand};
 use crate::demo::{DemoOptions, SamplePlatformOptions};
 use crate::domain::{DivisionCode, PlatformId, PrincipalId, Right, Role};
 
@@ -82,6 +83,54 @@ pub(crate) enum Command {
         config: PathBuf,
         #[command(subcommand)]
         command: TokenCommand,
+    },
+    /// Filings of platforms, over the management API: write them, take them along their way, look back.
+    #[command(after_help = EXIT_STATUS)]
+    Filing {
+        #[command(flatten)]
+        called: Called,
+        #[command(subcommand)]
+        command: FilingCommand,
+    },
+    /// Platforms that a node serves, over the management API.
+    #[command(after_help = EXIT_STATUS)]
+    Platform {
+        #[command(flatten)]
+        called: Called,
+        #[command(subcommand)]
+        command: PlatformCommand,
+    },
+    /// Routes that a node serves, and those of a filing, over the management API.
+    #[command(after_help = EXIT_STATUS)]
+    Route {
+        #[command(flatten)]
+        called: Called,
+        #[command(subcommand)]
+        command: RouteCommand,
+    },
+    /// Write documents of a folder as drafts, over the management API; what changes is printed first.
+    #[command(after_help = EXIT_STATUS)]
+    Apply {
+        #[command(flatten)]
+        called: Called,
+        /// Folder with documents (`*.toml`, `*.json`), or one of them.
+        #[arg(short, long, value_name = "DIR")]
+        files: PathBuf,
+        /// Check and answer as it would be; change nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Print who you are at the management API, and what you may.
+    #[command(after_help = EXIT_STATUS)]
+    Whoami {
+        #[command(flatten)]
+        called: Called,
+    },
+    /// List the nodes that follow the register, over the management API.
+    #[command(after_help = EXIT_STATUS)]
+    Nodes {
+        #[command(flatten)]
+        called: Called,
     },
     /// Write a generated register: realistic filings for load tests.
     SampleRegister {

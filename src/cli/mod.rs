@@ -1,11 +1,12 @@
 //! The commands: what `yimen` does when a person types it. Each returns what to print and the exit status; `main.rs` prints.
-//! Exit status: 0 done · 1 `check` found mistakes · 2 only warnings, with `--strict` · 64 usage · 70 it failed while running ·
+//! Exit status (of those that call a running gateway: `remote`): 0 done · 1 `check` found mistakes · 2 only warnings, with `--strict` · 64 usage · 70 it failed while running ·
 //! 78 it did not start (sysexits.h: EX_USAGE, EX_SOFTWARE, EX_CONFIG).
 
 mod account;
 mod arguments;
 mod check;
 mod probe;
+mod remote;
 mod serve;
 mod token;
 mod upgrade;
@@ -16,6 +17,7 @@ use std::path::Path;
 pub use arguments::Arguments;
 
 use self::arguments::{AccountCommand, Command, KeyCommand, TokenCommand};
+use self::remote::Call;
 use crate::config::{self, Config, ConfigError};
 use crate::demo;
 use crate::domain::Timestamp;
@@ -59,6 +61,12 @@ pub fn run(arguments: Arguments, say: fn(&str)) -> Outcome {
         Command::Account { config, command } => with_config(&config, |config| account(&config, &command)),
         Command::Key { config, command: KeyCommand::Rotate } => with_config(&config, |config| rotate(&config)),
         Command::Token { config, command } => with_config(&config, |config| token(&config, command)),
+        Command::Filing { called, command } => remote::run(&called, Call::Filing(command)),
+        Command::Platform { called, command } => remote::run(&called, Call::Platform(command)),
+        Command::Route { called, command } => remote::run(&called, Call::Route(command)),
+        Command::Apply { called, files, dry_run } => remote::run(&called, Call::Apply { files, dry_run }),
+        Command::Whoami { called } => remote::run(&called, Call::Whoami),
+        Command::Nodes { called } => remote::run(&called, Call::Nodes),
         Command::SampleRegister { routes, from, out } => match sample::write(routes, &from, &out) {
             Ok(written) => Outcome::done(format!(
                 "{} filings with {} routes written to {}\n",
