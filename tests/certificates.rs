@@ -156,10 +156,14 @@ async fn a_caller_of_the_management_api_shows_a_certificate_where_that_is_set() 
     let caller = |issuer: &rcgen::Issuer<'_, rcgen::KeyPair>| {
         let key = rcgen::KeyPair::generate().unwrap();
         let parameters = rcgen::CertificateParams::new(vec!["caller".to_owned()]).unwrap();
-        let pem = parameters.signed_by(&key, issuer).unwrap().pem() + &key.serialize_pem();
-        reqwest::Identity::from_pem(pem.as_bytes()).unwrap()
+        let made = parameters.signed_by(&key, issuer).unwrap();
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, made.der());
+        let fingerprint: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let pem = made.pem() + &key.serialize_pem();
+        (reqwest::Identity::from_pem(pem.as_bytes()).unwrap(), fingerprint)
     };
     let (ours, others) = (authority("ours"), authority("others"));
+    let (named, fingerprint) = caller(&ours.1);
     let listen = SocketAddr::from(([127, 0, 0, 1], crate::support::free_port()));
     let gateway = Gateway::with(|setup| {
         let folder = setup.folder.path().to_owned();
@@ -168,6 +172,10 @@ async fn a_caller_of_the_management_api_shows_a_certificate_where_that_is_set() 
         for (key, file) in [("certificate", "certificate.pem"), ("key", "key.pem"), ("client_ca", "callers.pem")] {
             setup.set(&format!("management.{key}"), folder.join(file).display().to_string());
         }
+        setup.more = format!(
+            "[[management.caller]]\nfingerprint = \"{fingerprint}\"\nprincipal = \"li.lei\"\nrole = \"viewer\"\n\
+             division = \"330000\"\n"
+        );
     })
     .await;
     let asks = |identity: Option<reqwest::Identity>| async move {
@@ -177,8 +185,9 @@ async fn a_caller_of_the_management_api_shows_a_certificate_where_that_is_set() 
         let asked = client.build().unwrap().get(format!("https://{listen}/v1/platforms")).send().await;
         asked.ok().map(|answer| answer.status().as_u16())
     };
-    assert_eq!(asks(Some(caller(&ours.1))).await, Some(200));
-    assert_eq!(asks(Some(caller(&others.1))).await, None, "signed by somebody else");
+    assert_eq!(asks(Some(named)).await, Some(200), "it speaks for somebody");
+    assert_eq!(asks(Some(caller(&ours.1).0)).await, Some(401), "it is nobody's");
+    assert_eq!(asks(Some(caller(&others.1).0)).await, None, "signed by somebody else");
     assert_eq!(asks(None).await, None, "no certificate");
     let plain = crate::support::client().build().unwrap().get(format!("http://{listen}/v1/platforms")).send().await;
     assert!(plain.is_err(), "no TLS");

@@ -12,6 +12,8 @@ use crate::support::{free_port, until};
 pub struct Demo {
     pub process: Running,
     pub lines: Vec<String>,
+    pub config: std::path::PathBuf,
+    pub management: std::net::SocketAddr,
     _folder: tempfile::TempDir,
 }
 
@@ -29,7 +31,10 @@ impl Demo {
             lines.last().is_some_and(|line| line.starts_with("ready ")).then_some(lines)
         };
         let lines = until("the demo is ready", Duration::from_secs(60), ready).await;
-        Self { process: process.into_inner().unwrap(), lines, _folder: folder }
+        let config = folder.path().join("data/yimen.toml");
+        let settings: toml_edit::DocumentMut = std::fs::read_to_string(&config).unwrap().parse().unwrap();
+        let management = settings["management"]["listen"].as_str().unwrap().parse().unwrap();
+        Self { process: process.into_inner().unwrap(), lines, config, management, _folder: folder }
     }
 
     /// What stands after a line's first word.

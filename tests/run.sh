@@ -18,6 +18,7 @@ need_command chromium chromium
 need_command chromedriver chromium-driver
 need_command promtool prometheus
 need_command openssl openssl
+need_command curl curl
 need_command pg_ctlcluster postgresql
 need_command setpriv util-linux
 need_file /usr/share/fonts/truetype/wqy/wqy-zenhei.ttc fonts-wqy-zenhei

@@ -45,10 +45,15 @@ impl Call {
         }
     }
 
+    /// The body, an object. `Err`: it is none.
+    pub(super) fn document(&self) -> Result<Document, Fault> {
+        let body: &[u8] = if self.body.is_empty() { b"{}" } else { &self.body };
+        Document::json("body", body).map_err(|mistake| Fault::Syntax(vec![wrong(&mistake)]))
+    }
+
     /// Reads the body, an object. `Err`: every mistake in it at once.
     pub(super) fn read<T>(&self, read: impl FnOnce(&Fields<'_>) -> Option<T>) -> Result<T, Fault> {
-        let body: &[u8] = if self.body.is_empty() { b"{}" } else { &self.body };
-        let document = Document::json("body", body).map_err(|mistake| Fault::Syntax(vec![wrong(&mistake)]))?;
+        let document = self.document()?;
         let mistakes = Mistakes::default();
         let fields = document.fields(&mistakes);
         let value = read(&fields);

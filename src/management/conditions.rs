@@ -80,9 +80,11 @@ fn tag(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tag>, Wrong> {
     if text == "*" {
         return Ok(Some(Tag::Any));
     }
-    // A cache may have weakened the tag; a number that is our version still names it.
+    // A cache may have weakened the tag, and a shell may have taken its quotes; a number that is our version still names it.
     let inner = text.strip_prefix("W/").unwrap_or(text);
-    let inner = inner.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).ok_or_else(|| wrong(text))?;
+    let bare = !inner.is_empty() && inner.bytes().all(|byte| byte.is_ascii_digit());
+    let quoted = inner.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let inner = quoted.or(Some(inner).filter(|_| bare)).ok_or_else(|| wrong(text))?;
     if inner.contains('"') {
         return Err(wrong(text));
     }
@@ -102,6 +104,7 @@ mod tests {
         let seven = of(&[(IF_MATCH, "\"7\"")]).unwrap();
         assert_eq!(seven.of_change().unwrap(), Expected::Version(Version(7)));
         assert_eq!(of(&[(IF_MATCH, "W/\"7\"")]).unwrap(), seven);
+        assert_eq!(of(&[(IF_MATCH, "7")]).unwrap(), seven, "a shell took the quotes");
         assert_eq!(of(&[(IF_MATCH, "*")]).unwrap().of_change().unwrap(), Expected::Any);
         assert!(matches!(of(&[]).unwrap().of_put(), Err(Fault::ConditionNeeded)));
         assert!(matches!(of(&[(IF_MATCH, "\"abc\"")]).unwrap().of_change(), Err(Fault::ConditionFailed(None))));
@@ -112,7 +115,7 @@ mod tests {
 
     #[test]
     fn what_is_no_tag_is_told_of_both_fields_at_once() {
-        assert_eq!(of(&[(IF_MATCH, "7"), (IF_NONE_MATCH, "\"1\", \"2\"")]).unwrap_err().len(), 2);
+        assert_eq!(of(&[(IF_MATCH, "seven"), (IF_NONE_MATCH, "\"1\", \"2\"")]).unwrap_err().len(), 2);
         assert_eq!(of(&[(IF_MATCH, "\"1\""), (IF_MATCH, "\"2\"")]).unwrap_err().len(), 1);
     }
 }

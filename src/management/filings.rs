@@ -13,7 +13,6 @@ use super::parameters::{Kind, Parameter};
 use crate::domain::{DivisionCode, PlatformId, Right, Uscc};
 use crate::problem::Wrong;
 use crate::registry::{Done, Expected, FilingState, FilingView, Filter, RegisterError, Version};
-use crate::written::Document;
 
 const TAG: &str = "Filings";
 const ID: Parameter = Parameter::required("id", Kind::Platform, "Id of the platform.");
@@ -67,7 +66,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .of(&[ID, VERSION]),
         Operation::new(Method::POST, "/v1/validate", "validate", "Validation", validate)
             .says(TAG, "What is wrong with a document; nothing is kept")
-            .takes(Takes::Json("Filing"))
+            .about("Any object is taken; what is no filing is told in the answer.")
+            .takes(Takes::Json("Document"))
             .needs(Right::Read),
     ];
     all.extend(steps());
@@ -147,7 +147,7 @@ async fn list(management: Management, call: Call) -> Result<Answer, Fault> {
         state: call.values.get::<FilingState>("state"),
         owner: call.values.get::<Uscc>("owner"),
     };
-    let after = call.values.cursor().and_then(|last| last.parse::<PlatformId>().ok());
+    let after: Option<PlatformId> = call.values.cursor()?;
     let page =
         management.register.list(&call.caller.actor, &filter, after.as_ref(), call.values.limit(), call.now).await?;
     Ok(Answer::page(&page.entries, page.next.as_ref().map(PlatformId::as_str)))
@@ -168,8 +168,7 @@ async fn put(management: Management, call: Call) -> Result<Answer, Fault> {
 
 async fn patch(management: Management, call: Call) -> Result<Answer, Fault> {
     let (id, expected) = (call.platform()?, call.conditions.of_change()?);
-    let patch = Document::json("body", &call.body);
-    let patch = patch.map_err(|mistake| Fault::Syntax(vec![super::fault::wrong(&mistake)]))?.to_json();
+    let patch = call.document()?.to_json();
     let FilingView { document, summary, .. } = management.register.get(&call.caller.actor, &id, call.now).await?;
     // The patch was made for the version that the caller has read, and is laid over no other.
     if let Expected::Version(version) = expected
@@ -183,7 +182,7 @@ async fn patch(management: Management, call: Call) -> Result<Answer, Fault> {
 }
 
 async fn history(management: Management, call: Call) -> Result<Answer, Fault> {
-    let before = call.values.cursor().and_then(|last| last.parse().ok()).map(Version);
+    let before = call.values.cursor()?.map(Version);
     let (actor, id) = (&call.caller.actor, call.platform()?);
     let page = management.register.history(actor, &id, before, call.values.limit()).await?;
     Ok(Answer::page(&page.entries, page.next.map(|version| version.to_string()).as_deref()))
@@ -202,6 +201,7 @@ struct Validation {
 }
 
 async fn validate(management: Management, call: Call) -> Result<Answer, Fault> {
+    call.document()?;
     let mistakes = match management.register.validate(&call.write(Expected::Any), &call.body).await {
         Err(RegisterError::Invalid(mistakes)) => mistakes,
         mistakes => mistakes?,

@@ -114,7 +114,7 @@ fn sees(management: &Management, call: &Call, platform: &Platform) -> bool {
 
 async fn platforms(management: Management, call: Call) -> Result<Answer, Fault> {
     let table = management.register.routes().snapshot();
-    let after = call.values.cursor();
+    let after: Option<String> = call.values.cursor()?;
     let found = seen(&management, &call, &table, after.as_deref());
     let mut rest = found.into_iter().filter(|platform| after.as_deref() != Some(platform.id.as_str()));
     let page: Vec<PlatformView<'_>> = rest.by_ref().take(call.values.limit().into()).map(Into::into).collect();
@@ -272,7 +272,7 @@ impl<'a> RouteView<'a> {
 
 async fn routes(management: Management, call: Call) -> Result<Answer, Fault> {
     let table = management.register.routes().snapshot();
-    let after = call.values.cursor();
+    let after: Option<String> = call.values.cursor()?;
     let (after, number) = after.as_deref().and_then(|last| last.rsplit_once(':')).unzip();
     let number: Option<usize> = number.and_then(|number| number.parse().ok());
     let item: Option<ItemCode> = call.values.get("item");

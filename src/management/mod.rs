@@ -146,6 +146,11 @@ async fn refused(fault: Fault) -> Response {
     response
 }
 
+/// Every reason code of the API, and its title.
+pub fn codes() -> &'static [(&'static str, &'static str)] {
+    &fault::TITLES
+}
+
 /// The problem document of a request whose body the listener could not read.
 pub fn unreadable(status: http::StatusCode) -> (&'static str, Vec<u8>) {
     let (code, detail) = match status.as_u16() {

@@ -62,12 +62,12 @@ fn described(operation: &Operation) -> utoipa::openapi::path::Operation {
 }
 
 fn fields(operation: &Operation) -> Vec<utoipa::openapi::path::Parameter> {
-    let tag = r#"^(\*|(W/)?"[0-9]{1,15}")$"#;
+    let tag = r#"^(\*|[0-9]{1,15}|"[0-9]{1,15}")$"#;
     let mut fields = Vec::new();
     match operation.condition {
         Condition::None => {}
         Condition::Read => {
-            fields.push(parameters::header("If-None-Match", "ETag of what you have: 304 saves it.", tag))
+            fields.push(parameters::header("If-None-Match", "ETag of what you have: 304 saves it.", tag));
         }
         Condition::Change => {
             fields.push(parameters::header("If-Match", "ETag of the version that this changes; `*` for any.", tag));

@@ -130,7 +130,7 @@ impl Operation {
     }
 
     pub(super) fn paged(self) -> Self {
-        self.asks(&[LIMIT_PARAMETER, CURSOR_PARAMETER])
+        self.asks(&[LIMIT_PARAMETER, CURSOR_PARAMETER]).fails(&[404])
     }
 
     pub(super) fn takes(mut self, takes: Takes) -> Self {

@@ -10,6 +10,7 @@ use utoipa::openapi::{ObjectBuilder, Required};
 use uuid::Uuid;
 
 use super::cursor;
+use super::fault::Fault;
 use super::schema;
 use crate::domain::{DivisionCode, ItemCode, PlatformId, Uscc};
 use crate::problem::Wrong;
@@ -147,7 +148,7 @@ impl Kind {
             Self::Uuid => text(schema::UUID),
             Self::Flag => schema::of_type(Type::Boolean),
             Self::Number { least, most } => schema::number(least, most),
-            Self::Cursor => text("^[A-Za-z0-9_-]{1,400}$"),
+            Self::Cursor => text(cursor::PATTERN),
             Self::Method => text("^[A-Z]{1,16}$"),
             Self::Host => text(r"^[a-z0-9._:\[\]-]{1,253}$"),
             Self::Path => text("^/[!-~]{0,2047}$"),
@@ -227,9 +228,11 @@ impl Values {
         self.get("limit").or(u16::try_from(LIMIT.1).ok()).unwrap_or(100)
     }
 
-    /// Where the page begins, as [`cursor::of`] made it.
-    pub(super) fn cursor(&self) -> Option<String> {
-        self.text("cursor").and_then(cursor::read)
+    /// The last entry of the page before. `NotFound`: it names no entry of this list.
+    pub(super) fn cursor<T: FromStr>(&self) -> Result<Option<T>, Fault> {
+        let last = self.text("cursor").and_then(cursor::read);
+        let last = last.map(|last| last.parse().map_err(|_| Fault::NotFound("page behind this cursor".to_owned())));
+        last.transpose()
     }
 }
 

@@ -30,13 +30,15 @@ pub(super) fn operations() -> Vec<Operation> {
             .about("The same again changes nothing.")
             .needs(Right::Reserve)
             .of(&[ID])
-            .takes(Takes::Json("NewReservation")),
+            .takes(Takes::Json("NewReservation"))
+            .fails(&[409]),
         Operation::new(Method::DELETE, PATH, "release", "Reservations", release)
             .says(TAG, "Take a reservation back; answers those that are left")
             .about("What is in force there goes on; it can no more be filed.")
             .needs(Right::Reserve)
             .of(&[ID])
-            .asks(&PLACE),
+            .asks(&PLACE)
+            .fails(&[409, 422]),
     ]
 }
 

@@ -346,6 +346,7 @@ fn of_documents() -> Vec<(&'static str, Schema)> {
         ("FilingPlatform", filing_platform()),
         ("FilingUpstream", filing_upstream()),
         ("FilingRoute", filing_route()),
+        ("Document", any_object("Anything that may be a filing.")),
         ("FilingPatch", any_object("A merge patch (RFC 7396) of a filing: `null` takes a key away.")),
     ]
 }

@@ -18,6 +18,8 @@ use crate::registry::{Object, may};
 
 const TAG: &str = "Tokens";
 const ID: Parameter = Parameter::required("token", Kind::Uuid, "Id of the token.");
+/// Who acts without a token: the command on the machine, and a node that takes its files over.
+const RESERVED: [&str; 2] = ["machine", "files"];
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) fn operations() -> Vec<Operation> {
@@ -41,7 +43,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .needs(Right::IssueTokens)
             .takes(Takes::Json("NewToken"))
             .makes(),
-        Operation::new(Method::DELETE, "/v1/tokens/{token}", "revokeToken", "Token", revoke)
+        Operation::new(Method::POST, "/v1/tokens/{token}/revoke", "revokeToken", "Token", revoke)
             .says(TAG, "End a token: the next call that shows it is refused")
             .needs(Right::IssueTokens)
             .of(&[ID]),
@@ -94,7 +96,7 @@ fn within(management: &Management, call: &Call, actor: &Actor) -> bool {
 }
 
 async fn list(management: Management, call: Call) -> Result<Answer, Fault> {
-    let after = call.values.cursor().and_then(|last| last.parse().ok());
+    let after = call.values.cursor()?;
     let limit = call.values.limit();
     let found = management.tokens.list(after, limit).await?;
     let next = found.last().filter(|_| found.len() == usize::from(limit)).map(|last| last.id.to_string());
@@ -141,7 +143,10 @@ async fn issue(management: Management, call: Call) -> Result<Answer, Fault> {
 
 fn asked(management: &Management, call: &Call) -> Result<NewToken, Fault> {
     call.read(|fields| {
-        let principal = fields.required("principal", "whose it is: each person their own name");
+        let principal = fields.required::<PrincipalId>("principal", "whose it is: each person their own name");
+        if principal.as_ref().is_some_and(|principal| RESERVED.contains(&principal.as_str())) {
+            fields.mistake(&fields.spot("principal"), "a name that the gateway does not use itself", None);
+        }
         let role = fields.required("role", "platform, operator, auditor or viewer");
         let division = fields.required::<DivisionCode>("division", "the division whose subtree it is for");
         let platform = fields.parsed::<PlatformId>("platform", "the id of a platform");

@@ -26,6 +26,7 @@ mod trust;
 mod trusted;
 mod words;
 
+pub use crate::domain::Right;
 pub use addresses::AddressPolicy;
 pub use answered::{Answered, HeldKey, KeptAnswer, Repeated};
 pub use error::RegistryError;

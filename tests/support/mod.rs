@@ -4,6 +4,7 @@
 
 pub mod browser;
 pub mod citizen;
+pub mod clerk;
 pub mod faulty;
 pub mod filing;
 pub mod gateway;

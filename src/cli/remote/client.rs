@@ -7,6 +7,7 @@ use std::time::Duration;
 use reqwest::{Certificate, Identity, Method};
 use serde_json::Value;
 
+use super::shown::part;
 use super::{Called, Outcome, Output};
 
 /// Longer than any of the server's own deadlines.
@@ -47,9 +48,9 @@ impl Failed {
 }
 
 fn sentence(problem: &Value) -> String {
-    let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
-    let mut told = format!("{} ({})", text(problem, "detail"), text(problem, "code"));
-    for error in problem["errors"].as_array().into_iter().flatten() {
+    let text = |key: &str| problem.get(key).and_then(Value::as_str).unwrap_or_default();
+    let mut told = format!("{} ({})", text("detail"), text("code"));
+    for error in problem.get("errors").and_then(Value::as_array).into_iter().flatten() {
         told += &super::shown::wrong(error);
     }
     told
@@ -100,11 +101,11 @@ impl Client {
             pairs.extend(query.iter().filter_map(|(name, value)| Some((*name, value.clone()?))));
             pairs.extend(cursor.take().map(|cursor| ("cursor", cursor)));
             let pairs: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
-            let mut page = self.get(&format!("{path}?{}", pairs.join("&"))).await?.body;
-            if let Value::Array(entries) = page["entries"].take() {
+            let page = self.get(&format!("{path}?{}", pairs.join("&"))).await?.body;
+            if let Value::Array(entries) = part(&page, "/entries") {
                 all.extend(entries);
             }
-            match page["next"].take() {
+            match part(&page, "/next") {
                 Value::String(next) => cursor = Some(next),
                 _ => return Ok(all),
             }

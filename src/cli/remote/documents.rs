@@ -32,7 +32,7 @@ fn without_state(document: &mut Value) {
 
 /// The platform that a document is of.
 pub(super) fn id(document: &Value, path: &Path) -> Result<String, Failed> {
-    let id = document["platform"]["id"].as_str();
+    let id = document.pointer("/platform/id").and_then(Value::as_str);
     id.map(str::to_owned).ok_or_else(|| Failed::Input(format!("{}: platform.id is missing", path.display())))
 }
 

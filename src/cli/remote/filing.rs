@@ -6,6 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::client::{Answered, Client, Failed};
+use super::shown::part;
 use super::{FilingCommand, Outcome, Output, RouteCommand, Step, difference, documents, shown};
 
 const JSON: &str = "application/json";
@@ -25,7 +26,7 @@ pub(super) async fn run(client: &Client, command: FilingCommand, output: Output)
         }
         FilingCommand::Get { id, version: None } => {
             let filing = client.get(&format!("/v1/filings/{id}")).await?.body;
-            Ok(shown::document(if output == Output::Json { &filing } else { &filing["document"] }))
+            Ok(shown::document(&if output == Output::Json { filing } else { part(&filing, "/document") }))
         }
         FilingCommand::Get { id, version: Some(version) } => {
             Ok(shown::document(&client.get(&format!("/v1/filings/{id}/history/{version}")).await?.body))
@@ -34,7 +35,7 @@ pub(super) async fn run(client: &Client, command: FilingCommand, output: Output)
         FilingCommand::Diff { file } => {
             let document = documents::read(&file)?;
             let old = there(client, &documents::id(&document, &file)?).await?;
-            Ok(differing(&old.map_or(json!({}), |mut there| there.body["document"].take()), &document))
+            Ok(differing(&old.map_or(json!({}), |there| part(&there.body, "/document")), &document))
         }
         FilingCommand::Validate { file } => {
             let document = documents::read(&file)?;
@@ -51,6 +52,15 @@ pub(super) async fn run(client: &Client, command: FilingCommand, output: Output)
             step(asked, "suspend", Some(json!({ "notice": notice }))).await
         }
         FilingCommand::Rollback { step: asked, to } => step(asked, "rollback", Some(json!({ "version": to }))).await,
+        FilingCommand::Reserve { id, prefix, host } => {
+            let place = match host {
+                Some(host) => json!({ "host": host, "prefix": prefix }),
+                None => json!({ "prefix": prefix }),
+            };
+            let path = format!("/v1/filings/{id}/reservations");
+            let body = client.send(Method::POST, &path, &[], Some((JSON, &place))).await?.body;
+            Ok(shown::one(&body, &["platform", "host", "prefix", "reserved_by"], output))
+        }
         FilingCommand::History { id } => {
             let all = client.all(&format!("/v1/filings/{id}/history"), &[]).await?;
             Ok(shown::list(&all, &["version", "action", "actor", "state", "at", "reason"], output))
@@ -104,7 +114,7 @@ pub(super) async fn apply_all(client: &Client, path: &Path, dry_run: bool, outpu
     for file in documents::all(path)? {
         let document = documents::read(&file)?;
         let id = documents::id(&document, &file)?;
-        let old = there(client, &id).await?.map_or(json!({}), |mut there| there.body["document"].take());
+        let old = there(client, &id).await?.map_or(json!({}), |there| part(&there.body, "/document"));
         let lines = difference::lines(&old, &document);
         if lines.is_empty() {
             continue;
@@ -135,14 +145,14 @@ fn differing(old: &Value, new: &Value) -> Outcome {
 }
 
 fn validated(body: &Value, output: Output) -> Outcome {
-    let valid = body["valid"] == Value::Bool(true);
+    let valid = part(body, "/valid") == Value::Bool(true);
     let status = if valid { 0 } else { 65 };
     if output == Output::Json {
         return Outcome { status, ..shown::document(body) };
     }
     let told = |key: &str, word: &str| -> String {
-        let list = body[key].as_array().cloned().unwrap_or_default();
-        list.iter().map(|wrong| format!("{word}{}\n", shown::wrong(wrong).trim_start())).collect()
+        let list = body.get(key).and_then(Value::as_array).into_iter().flatten();
+        list.map(|wrong| format!("{word}{}\n", shown::wrong(wrong).trim_start())).collect()
     };
     let end = if valid { "it could be submitted\n" } else { "" };
     let text = format!("{}{}{end}", told("errors", ""), told("warnings", "warning: "));
@@ -162,12 +172,12 @@ pub(super) async fn routes(client: &Client, command: RouteCommand, output: Outpu
             Ok(shown::list(&all, &columns, output))
         }
         RouteCommand::Get { id } => {
-            let mut filing = client.get(&format!("/v1/filings/{id}")).await?.body;
-            Ok(shown::document(&json!({ "route": filing["document"]["route"].take() })))
+            let filing = client.get(&format!("/v1/filings/{id}")).await?.body;
+            Ok(shown::document(&json!({ "route": part(&filing, "/document/route") })))
         }
         RouteCommand::Diff { id, file } => {
-            let mut filing = client.get(&format!("/v1/filings/{id}")).await?.body;
-            let old = json!({ "route": filing["document"]["route"].take() });
+            let filing = client.get(&format!("/v1/filings/{id}")).await?.body;
+            let old = json!({ "route": part(&filing, "/document/route") });
             Ok(differing(&old, &only_routes(&file)?))
         }
         RouteCommand::Apply { id, document } => {
@@ -182,8 +192,7 @@ pub(super) async fn routes(client: &Client, command: RouteCommand, output: Outpu
 }
 
 fn only_routes(file: &Path) -> Result<Value, Failed> {
-    let mut document = documents::read(file)?;
-    match document["route"].take() {
+    match part(&documents::read(file)?, "/route") {
         routes @ Value::Array(_) => Ok(json!({ "route": routes })),
         _ => Err(Failed::Input(format!("{}: no [[route]] in it", file.display()))),
     }

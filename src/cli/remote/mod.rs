@@ -110,6 +110,16 @@ pub(crate) enum FilingCommand {
     Retire(Step),
     /// Say for its owner that it is in use.
     Attest(Step),
+    /// Reserve a path prefix, of a host or of the portal, to a platform: before it can file a path.
+    Reserve {
+        /// The platform.
+        id: PlatformId,
+        /// The path prefix, such as /weather.
+        prefix: String,
+        /// The host; the portal's when absent.
+        #[arg(long)]
+        host: Option<String>,
+    },
     /// Print who changed what, newest first.
     History {
         /// The platform.
@@ -227,9 +237,10 @@ async fn carried_out(client: &Client, call: Call, output: Output) -> Result<Outc
             Ok(shown::list(&all, &["id", "division", "level", "state", "routes", "instances", "name"], output))
         }
         Call::Platform(PlatformCommand::Get { id }) => {
-            let mut platform = client.get(&format!("/v1/platforms/{id}")).await?.body;
-            platform["instances"] = client.get(&format!("/v1/platforms/{id}/instances")).await?.body["entries"].take();
-            Ok(shown::document(&platform))
+            let platform = client.get(&format!("/v1/platforms/{id}")).await?.body;
+            let instances = client.get(&format!("/v1/platforms/{id}/instances")).await?.body;
+            let instances = shown::part(&instances, "/entries");
+            Ok(shown::document(&serde_json::json!({ "platform": platform, "instances": instances })))
         }
         Call::Whoami => {
             let body = client.get("/v1/whoami").await?.body;
@@ -237,7 +248,7 @@ async fn carried_out(client: &Client, call: Call, output: Output) -> Result<Outc
         }
         Call::Nodes => {
             let body = client.get("/v1/nodes").await?.body;
-            let nodes = body["nodes"].as_array().cloned().unwrap_or_default();
+            let nodes = body.get("nodes").and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
             Ok(shown::list(&nodes, &["name", "revision", "standing", "seen_at"], output))
         }
     }

@@ -6,6 +6,11 @@ use serde_json::Value;
 
 use super::{Outcome, Output};
 
+/// The part of an answer that a JSON pointer names; `null` when there is none.
+pub(super) fn part(body: &Value, pointer: &str) -> Value {
+    body.pointer(pointer).cloned().unwrap_or_default()
+}
+
 /// A list as a table with tabs.
 pub(super) fn list(entries: &[Value], columns: &[&str], output: Output) -> Outcome {
     if output == Output::Json {
@@ -13,7 +18,7 @@ pub(super) fn list(entries: &[Value], columns: &[&str], output: Output) -> Outco
     }
     let mut text = columns.join("\t") + "\n";
     for entry in entries {
-        let cells: Vec<String> = columns.iter().map(|column| cell(&entry[*column])).collect();
+        let cells: Vec<String> = columns.iter().map(|column| cell(&part(entry, &format!("/{column}")))).collect();
         let _ = writeln!(text, "{}", cells.join("\t")); // writing to a `String` cannot fail
     }
     Outcome::done(text)
@@ -24,8 +29,8 @@ pub(super) fn one(body: &Value, keys: &[&str], output: Output) -> Outcome {
     if output == Output::Json {
         return document(body);
     }
-    let known = keys.iter().filter(|key| !body[**key].is_null());
-    Outcome::done(known.map(|key| format!("{key}\t{}\n", cell(&body[*key]))).collect::<String>())
+    let known = keys.iter().map(|key| (key, part(body, &format!("/{key}")))).filter(|(_, value)| !value.is_null());
+    Outcome::done(known.map(|(key, value)| format!("{key}\t{}\n", cell(&value))).collect::<String>())
 }
 
 /// JSON as it is.
@@ -38,18 +43,18 @@ pub(super) fn done(body: &Value, dry_run: bool, output: Output) -> Outcome {
     if output == Output::Json {
         return document(body);
     }
-    let filing = &body["filing"];
-    let draft = &filing["draft"];
-    let mut text = format!("{} {}", cell(&filing["id"]), cell(&filing["state"]));
-    if !draft.is_null() && draft["state"] != filing["state"] {
-        let _ = write!(text, ", another document {}", cell(&draft["state"]));
+    let word = |pointer: &str| cell(&part(body, pointer));
+    let (state, draft) = (part(body, "/filing/state"), part(body, "/filing/draft/state"));
+    let mut text = format!("{} {}", word("/filing/id"), cell(&state));
+    if !draft.is_null() && draft != state {
+        let _ = write!(text, ", another document {}", cell(&draft));
     }
-    let _ = write!(text, ", version {}", cell(&filing["version"]));
-    if body["changed"] == Value::Bool(false) {
+    let _ = write!(text, ", version {}", word("/filing/version"));
+    if part(body, "/changed") == Value::Bool(false) {
         text += ", unchanged";
     }
     text += if dry_run { " (dry run: nothing was changed)\n" } else { "\n" };
-    for warning in body["warnings"].as_array().into_iter().flatten() {
+    for warning in part(body, "/warnings").as_array().into_iter().flatten() {
         let _ = writeln!(text, "warning:{}", wrong(warning).trim_start());
     }
     Outcome::done(text)
@@ -57,12 +62,11 @@ pub(super) fn done(body: &Value, dry_run: bool, output: Output) -> Outcome {
 
 /// One mistake, on a line of its own.
 pub(super) fn wrong(error: &Value) -> String {
-    let place = error["pointer"].as_str().or(error["parameter"].as_str()).unwrap_or_default();
-    let mut told = format!("\n  {place}: got {}, expected {}", cell(&error["got"]), cell(&error["expected"]));
-    if let Some(hint) = error["hint"].as_str() {
-        let _ = write!(told, "; {hint}");
-    }
-    told
+    let text = |key: &str| error.get(key).and_then(Value::as_str);
+    let place = text("pointer").or(text("parameter")).unwrap_or_default();
+    let (got, expected) = (text("got").unwrap_or_default(), text("expected").unwrap_or_default());
+    let hint = text("hint").map(|hint| format!("; {hint}")).unwrap_or_default();
+    format!("\n  {place}: got {got}, expected {expected}{hint}")
 }
 
 fn cell(value: &Value) -> String {
