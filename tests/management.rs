@@ -14,10 +14,8 @@ const HANGZHOU: &str = "330100";
 const ADDRESS: &str = "/s/330100/000799013000/";
 
 async fn gateway() -> Gateway {
-    Gateway::with(|setup| {
-        setup.set("register.upstreams_allowed", ["127.0.0.0/8"].into_iter().collect::<toml_edit::Array>())
-    })
-    .await
+    let this_machine: toml_edit::Array = ["127.0.0.0/8"].into_iter().collect();
+    Gateway::with(|setup| setup.set("register.upstreams_allowed", this_machine.clone())).await
 }
 
 #[tokio::test]
@@ -25,11 +23,11 @@ async fn who_shows_nothing_or_a_wrong_token_is_told_the_next_step_and_counted() 
     let gateway = gateway().await;
     let whoami = format!("{}/v1/whoami", server(&gateway));
     let http = client().build().unwrap();
-    let nobody = told(http.get(&whoami)).await.is_problem(401, "credentials-needed");
+    let nobody = told(http.get(&whoami)).await.refused(401, "credentials-needed");
     assert!(nobody.body["detail"].as_str().unwrap().contains("yimen token issue"), "{:#}", nobody.body);
     assert!(nobody.header("www-authenticate").starts_with("Bearer"));
     for wrong in ["Bearer yimen_AAAA", "Bearer", "Basic eDp5", "", "Bearer \u{fc}"] {
-        told(http.get(&whoami).header("authorization", wrong)).await.is_problem(401, "token-refused");
+        told(http.get(&whoami).header("authorization", wrong)).await.refused(401, "token-refused");
     }
     let clerk = Clerk::of(&gateway, "--role viewer --division 330100 --principal li.lei --scope read");
     let me = clerk.get("/v1/whoami").await.has_status(200).body;
@@ -39,7 +37,7 @@ async fn who_shows_nothing_or_a_wrong_token_is_told_the_next_step_and_counted() 
     );
     let ended = on_machine(&gateway, &["token", "revoke", me["token"].as_str().unwrap()]);
     assert!(ended.status.success());
-    clerk.get("/v1/whoami").await.is_problem(401, "token-refused");
+    clerk.get("/v1/whoami").await.refused(401, "token-refused");
     let counted = async |result: &str| gateway.metric("yimen_management_callers_total", result).await;
     assert_eq!((counted("none").await, counted("refused").await, counted("token").await), (1.0, 6.0, 1.0));
     for path in ["/openapi.json", "/docs"] {
@@ -56,13 +54,13 @@ async fn a_platform_files_itself_and_another_operator_puts_it_into_force() {
     let [hangzhou, zhejiang, shanghai] =
         [HANGZHOU, "330000", "310000"].map(|division| Clerk::operator(&gateway, division));
     platform.files(&document("hangzhou", HANGZHOU, UNFILED, instance.address)).await;
-    let refused = platform.step("hangzhou", "approve", None).await.is_problem(403, "forbidden");
+    let refused = platform.step("hangzhou", "approve", None).await.refused(403, "forbidden");
     assert_eq!(refused.body["right"], "review");
-    shanghai.step("hangzhou", "approve", None).await.is_problem(403, "forbidden");
+    shanghai.step("hangzhou", "approve", None).await.refused(403, "forbidden");
     // What the city's operator hands in itself, another must approve.
     hangzhou.step("hangzhou", "reject", Some(json!({ "reason": "the contact is nobody" }))).await.has_status(200);
     hangzhou.step("hangzhou", "submit", None).await.has_status(200);
-    hangzhou.step("hangzhou", "approve", None).await.is_problem(403, "self-review");
+    hangzhou.step("hangzhou", "approve", None).await.refused(403, "self-review");
     let tried = zhejiang.call("POST /v1/filings/hangzhou/approve?dry_run=true", &[("if-match", "*")], None).await;
     assert_eq!(tried.has_status(200).body["filing"]["state"], "approved");
     served(&gateway, ADDRESS, 404).await;
@@ -82,7 +80,7 @@ async fn a_platform_files_itself_and_another_operator_puts_it_into_force() {
     let lease = format!("/v1/platforms/hangzhou/instances/{}/lease", instance.address);
     let renewed = platform.call(&format!("PUT {lease}"), &[], Some(json!({ "seconds": 60 }))).await;
     assert_eq!(renewed.has_status(200).body["state"], "alive");
-    shanghai.call(&format!("PUT {lease}"), &[], Some(json!({}))).await.is_problem(404, "not-found");
+    shanghai.call(&format!("PUT {lease}"), &[], Some(json!({}))).await.refused(404, "not-found");
 }
 
 #[tokio::test]
@@ -94,23 +92,23 @@ async fn every_mistake_of_a_document_is_told_at_once_with_its_pointer() {
     wrong["platform"]["colour"] = json!("red");
     wrong["route"][0]["items"] = json!(["000000000000", 7]);
     let put = async |body| platform.call("PUT /v1/filings/hangzhou", &[("if-none-match", "*")], Some(body)).await;
-    let refused = put(wrong.clone()).await.is_problem(422, "invalid-filing");
+    let refused = put(wrong.clone()).await.refused(422, "invalid-filing");
     for pointer in ["/platform/owner", "/platform/colour", "/route/0/items/0", "/route/0/items/1"] {
         assert!(refused.wrongs().contains(&pointer), "{pointer} is not in {:#}", refused.body);
     }
-    platform.get("/v1/filings/hangzhou").await.is_problem(404, "not-found");
+    platform.get("/v1/filings/hangzhou").await.refused(404, "not-found");
     let validated = platform.call("POST /v1/validate", &[], Some(wrong)).await.has_status(200).body;
     assert_eq!(validated["valid"], false);
     let other = document("shanghai", HANGZHOU, UNFILED, "127.0.0.1:9".parse().unwrap());
-    put(other).await.is_problem(422, "invalid-filing");
+    put(other).await.refused(422, "invalid-filing");
     let twice = r#"{"platform":{"id":"a","id":"b"}}"#;
     let http = client().build().unwrap();
     let raw = |body: String| {
         let request = http.put(format!("{}/v1/filings/hangzhou", platform.server)).bearer_auth(&platform.token);
         told(request.header("if-none-match", "*").header("content-type", "application/json").body(body))
     };
-    raw(twice.to_owned()).await.is_problem(422, "invalid-filing");
-    raw("[".repeat(100_000)).await.is_problem(422, "invalid-filing");
+    raw(twice.to_owned()).await.refused(422, "invalid-filing");
+    raw("[".repeat(100_000)).await.refused(422, "invalid-filing");
     assert_eq!(raw(" ".repeat(3 << 20)).await.status, 413);
 }
 
@@ -121,23 +119,23 @@ async fn a_change_names_the_version_it_was_made_for() {
     let first = document("hangzhou", HANGZHOU, UNFILED, "127.0.0.1:9".parse().unwrap());
     let put =
         async |fields: &[(&str, &str)]| platform.call("PUT /v1/filings/hangzhou", fields, Some(first.clone())).await;
-    put(&[]).await.is_problem(428, "condition-needed");
+    put(&[]).await.refused(428, "condition-needed");
     let made = put(&[("if-none-match", "*")]).await.has_status(201);
     assert_eq!((made.header("etag"), made.header("location")), ("\"1\"", "/v1/filings/hangzhou"));
-    let taken = put(&[("if-none-match", "*")]).await.is_problem(412, "version-conflict");
+    let taken = put(&[("if-none-match", "*")]).await.refused(412, "version-conflict");
     assert_eq!((taken.header("etag"), &taken.body["current"]), ("\"1\"", &json!("\"1\"")));
     let read = platform.call("GET /v1/filings/hangzhou", &[("if-none-match", "\"1\"")], None).await;
     assert_eq!((read.status, &read.body), (304, &json!(null)));
     let patch = json!({ "platform": { "contact": "other@example.gov", "trusted": null } });
     let patched =
         async |tag| platform.call("PATCH /v1/filings/hangzhou", &[("if-match", tag)], Some(patch.clone())).await;
-    patched("\"7\"").await.is_problem(412, "version-conflict");
+    patched("\"7\"").await.refused(412, "version-conflict");
     let done = patched("\"1\"").await.has_status(200);
     let document = &done.body["filing"]["document"]["platform"];
     assert_eq!((&document["contact"], document.get("trusted")), (&json!("other@example.gov"), None));
     assert_eq!(done.header("etag"), "\"2\"");
-    patched("\"1\"").await.is_problem(412, "version-conflict");
-    put(&[("if-match", "seven"), ("if-none-match", "x")]).await.is_problem(400, "invalid-parameters");
+    patched("\"1\"").await.refused(412, "version-conflict");
+    put(&[("if-match", "seven"), ("if-none-match", "x")]).await.refused(400, "invalid-parameters");
 }
 
 #[tokio::test]
@@ -148,13 +146,13 @@ async fn a_repeated_call_is_carried_out_once_and_a_token_is_shown_once() {
         nation.call("POST /v1/tokens", &[("idempotency-key", key)], Some(body.clone())).await
     };
     let asked = json!({ "principal": "han.meimei", "role": "operator", "division": "330000", "days": 7 });
-    let issued = issue(&asked, "key-1").await.has_status(201);
-    let again = issue(&asked, "key-1").await.has_status(201);
+    let issued = issue(&asked, "key-0001").await.has_status(201);
+    let again = issue(&asked, "key-0001").await.has_status(201);
     assert_eq!((&issued.body["id"], issued.header("location")), (&again.body["id"], again.header("location")));
     let secret = issued.body["token"].as_str().unwrap();
     assert_eq!(again.body.get("token"), None, "it is shown once");
     let other = json!({ "principal": "han.meimei", "role": "operator", "division": "310000" });
-    issue(&other, "key-1").await.is_problem(422, "idempotency-key-reused");
+    issue(&other, "key-0001").await.refused(422, "idempotency-key-reused");
     let zhejiang = Clerk::with_token(&gateway, secret);
     let list = nation.get("/v1/tokens").await.has_status(200).body;
     assert_eq!(list["entries"].as_array().unwrap().len(), 2);
@@ -167,21 +165,18 @@ async fn a_repeated_call_is_carried_out_once_and_a_token_is_shown_once() {
     }
     let wrong =
         json!({ "principal": "machine", "role": "viewer", "division": "999999", "scope": ["review"], "days": 0 });
-    let refused = zhejiang.call("POST /v1/tokens", &[], Some(wrong)).await.is_problem(422, "invalid-body");
+    let refused = zhejiang.call("POST /v1/tokens", &[], Some(wrong)).await.refused(422, "invalid-body");
     for pointer in ["/principal", "/division", "/scope", "/days"] {
         assert!(refused.wrongs().contains(&pointer), "{pointer} is not in {:#}", refused.body);
     }
     let narrow = Clerk::of(&gateway, "--role operator --division 100000 --principal n --scope issue-tokens");
     let wide = json!({ "principal": "w", "role": "operator", "division": "330000" });
-    assert_eq!(
-        narrow.call("POST /v1/tokens", &[], Some(wide)).await.is_problem(403, "forbidden").body["right"],
-        "read"
-    );
-    narrow.get("/v1/filings").await.is_problem(403, "forbidden");
+    assert_eq!(narrow.call("POST /v1/tokens", &[], Some(wide)).await.refused(403, "forbidden").body["right"], "read");
+    narrow.get("/v1/filings").await.refused(403, "forbidden");
     let id = issued.body["id"].as_str().unwrap();
     let revoked = nation.call(&format!("POST /v1/tokens/{id}/revoke"), &[], None).await.has_status(200);
     assert_eq!((&revoked.body["state"], &revoked.body["revoked_by"]), (&json!("revoked"), &json!("operator.100000")));
-    zhejiang.get("/v1/whoami").await.is_problem(401, "token-refused");
+    zhejiang.get("/v1/whoami").await.refused(401, "token-refused");
     for file in ["register.db", "register.db-wal"] {
         let bytes = fs::read(gateway.folder.path().join("data").join(file)).unwrap_or_default();
         assert!(!bytes.windows(secret.len()).any(|part| part == secret.as_bytes()), "the token is in {file}");
@@ -192,19 +187,19 @@ async fn a_repeated_call_is_carried_out_once_and_a_token_is_shown_once() {
 async fn a_wrong_method_parameter_or_media_type_is_the_callers_mistake() {
     let gateway = gateway().await;
     let clerk = Clerk::operator(&gateway, "100000");
-    let wrong = clerk.call("DELETE /v1/filings", &[], None).await.is_problem(405, "method-not-allowed");
+    let wrong = clerk.call("DELETE /v1/filings", &[], None).await.refused(405, "method-not-allowed");
     assert_eq!(wrong.header("allow"), "GET, HEAD");
     assert_eq!(
-        clerk.call("TRACE /v1/tokens", &[], None).await.is_problem(405, "method-not-allowed").header("allow"),
+        clerk.call("TRACE /v1/tokens", &[], None).await.refused(405, "method-not-allowed").header("allow"),
         "GET, HEAD, POST"
     );
     let wrong =
-        clerk.get("/v1/filings?limit=0&stat=draft&division=33&cursor=x").await.is_problem(400, "invalid-parameters");
+        clerk.get("/v1/filings?limit=0&stat=draft&division=33&cursor=x").await.refused(400, "invalid-parameters");
     assert_eq!(wrong.wrongs(), ["limit", "stat", "division", "cursor"]);
     assert_eq!(wrong.body["errors"][1]["hint"], "did you mean `state`?");
-    clerk.get("/v1/filings/A").await.is_problem(400, "invalid-parameters");
-    clerk.get("/v1/nothing").await.is_problem(404, "no-resource");
-    clerk.call("POST /v1/validate", &[("content-type", "text/plain")], None).await.is_problem(415, "media-type");
+    clerk.get("/v1/filings/A").await.refused(400, "invalid-parameters");
+    clerk.get("/v1/nothing").await.refused(404, "no-resource");
+    clerk.call("POST /v1/validate", &[("content-type", "text/plain")], None).await.refused(415, "media-type");
     clerk.call("GET /v1/probe?host=127.0.0.1&path=/", &[], None).await.has_status(200);
 }
 

@@ -574,17 +574,29 @@ mod tests {
     }
 
     #[test]
-    fn an_open_management_listener_needs_a_token() {
-        let told = told(&format!("{SMALLEST}[management]\nlisten = \"0.0.0.0:8444\"\n"));
-        assert_eq!(told.len(), 1, "{told:#?}");
-        assert!(told[0].contains("management.token_file"), "{told:#?}");
+    fn an_open_management_listener_needs_tls() {
+        let open = format!("{SMALLEST}[management]\nlisten = \"0.0.0.0:8444\"\n");
+        assert!(told(&open)[0].contains("management.certificate"), "{:#?}", told(&open));
+        assert!(told(&format!("{open}certificate = \"c\"\nkey = \"k\"\n")).is_empty());
+        assert!(told(&format!("{open}certificate = \"c\"\n")).iter().any(|line| line.contains("management.key")));
     }
 
     #[test]
-    fn management_by_certificates_needs_all_three_files_and_then_no_token() {
-        let open = format!("{SMALLEST}[management]\nlisten = \"0.0.0.0:8444\"\ncertificate = \"c\"\nkey = \"k\"\n");
-        assert!(told(&open).iter().any(|line| line.contains("management.client_ca")), "{:#?}", told(&open));
-        assert!(told(&format!("{open}client_ca = \"a\"\n")).is_empty());
+    fn callers_by_certificate_need_an_authority_and_somebody_each_speaks_for() {
+        let caller = |more: &str| {
+            let tls = "certificate = \"c\"\nkey = \"k\"\n";
+            let who = "fingerprint = \"FINGERPRINT\"\nprincipal = \"li.lei\"\ndivision = \"330000\"\n";
+            let who = who.replace("FINGERPRINT", &"0f".repeat(32));
+            format!("{SMALLEST}[management]\n{tls}{more}[[management.caller]]\n{who}")
+        };
+        let ca = "client_ca = \"a\"\n";
+        assert!(told(&format!("{}role = \"operator\"\n", caller(ca))).is_empty());
+        let mistakes = told(&format!("{}role = \"viewer\"\nscope = \"review\"\n", caller("")));
+        for part in ["management.client_ca", "management.caller[0].scope"] {
+            assert!(mistakes.iter().any(|line| line.contains(part)), "{part} missing in {mistakes:#?}");
+        }
+        let mistakes = told(&format!("{}role = \"platform\"\n", caller(ca)));
+        assert!(mistakes[0].contains("management.caller[0].platform"), "{mistakes:#?}");
     }
 
     #[test]

@@ -140,20 +140,21 @@ fn media_type(operation: &Operation, headers: &HeaderMap, body: &Bytes) -> Resul
     Err(Fault::MediaType { expected, got })
 }
 
-/// The `Idempotency-Key` of a call that takes one: 1 to 255 printable characters, its quotes taken off.
+/// The `Idempotency-Key` of a call that takes one, its quotes taken off. A short one is no random one.
 fn key(operation: &Operation, headers: &HeaderMap) -> Result<Option<String>, Fault> {
     let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(key) = keys.next().filter(|_| operation.takes_key()) else { return Ok(None) };
     let text = key.to_str().unwrap_or_default().trim();
     let text = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
-    if (1..=255).contains(&text.len()) && keys.next().is_none() {
+    let fits = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    if fits && (8..=255).contains(&text.len()) && keys.next().is_none() {
         return Ok(Some(text.to_owned()));
     }
     Err(Fault::Parameters(vec![Wrong {
         pointer: None,
         parameter: Some(IDEMPOTENCY_KEY.to_string()),
         got: text.chars().take(80).collect(),
-        expected: "one key of 1 to 255 printable characters".to_owned(),
+        expected: "one key of 8 to 255 letters, digits, - and _".to_owned(),
         hint: Some("a random UUID is one".to_owned()),
     }]))
 }

@@ -45,7 +45,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .of(&[ID, ADDRESS])
             .takes(Takes::Json("Lease")),
         Operation::new(Method::DELETE, LEASES, "endLease", "Instances", end)
-            .says(TAG, "An instance says no more of itself: it is served as it is filed")
+            .says(TAG, "An instance says no more of itself; answers all instances")
             .needs(Right::Lease)
             .of(&[ID, ADDRESS]),
         Operation::get("/v1/routes", "listRoutes", "RoutePage", routes)

@@ -79,7 +79,7 @@ fn fields(operation: &Operation) -> Vec<utoipa::openapi::path::Parameter> {
     }
     if operation.takes_key() {
         let about = "A random key: the same call with the same key is carried out once, and answered alike for a day.";
-        fields.push(parameters::header("Idempotency-Key", about, "^[A-Za-z0-9_-]{1,255}$"));
+        fields.push(parameters::header("Idempotency-Key", about, "^[A-Za-z0-9_-]{8,255}$"));
     }
     fields
 }

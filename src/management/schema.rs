@@ -8,7 +8,7 @@ use crate::registry::{Action, FilingState};
 
 pub(super) const PLATFORM_ID: &str = "^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$";
 pub(super) const DIVISION: &str = "^[1-9][0-9]{5}([0-9]{3}([0-9]{3})?)?$";
-pub(super) const ITEM: &str = "^[0-9A-Z]{12}$";
+pub(super) const ITEM: &str = "^[0-9A-HJ-NP-RTUWXY]{12}$";
 pub(super) const OWNER: &str = "^[0-9A-HJ-NPQRTUWXY]{18}$";
 pub(super) const UUID: &str = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$";
 const PRINCIPAL: &str = "^[A-Za-z0-9._@:-]{1,100}$";

@@ -17,7 +17,7 @@ use crate::identity::{NewToken, Token};
 use crate::registry::{Object, may};
 
 const TAG: &str = "Tokens";
-const ID: Parameter = Parameter::required("token", Kind::Uuid, "Id of the token.");
+const ID: Parameter = Parameter::required("id", Kind::Uuid, "Id of the token.");
 /// Who acts without a token: the command on the machine, and a node that takes its files over.
 const RESERVED: [&str; 2] = ["machine", "files"];
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -29,7 +29,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .about("A page may have fewer entries than asked for, and go on: `next` says so.")
             .needs(Right::IssueTokens)
             .paged(),
-        Operation::get("/v1/tokens/{token}", "getToken", "Token", get)
+        Operation::get("/v1/tokens/{id}", "getToken", "Token", get)
             .says(TAG, "One token")
             .needs(Right::IssueTokens)
             .of(&[ID]),
@@ -43,7 +43,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .needs(Right::IssueTokens)
             .takes(Takes::Json("NewToken"))
             .makes(),
-        Operation::new(Method::POST, "/v1/tokens/{token}/revoke", "revokeToken", "Token", revoke)
+        Operation::new(Method::POST, "/v1/tokens/{id}/revoke", "revokeToken", "Token", revoke)
             .says(TAG, "End a token: the next call that shows it is refused")
             .needs(Right::IssueTokens)
             .of(&[ID]),
@@ -108,7 +108,7 @@ async fn list(management: Management, call: Call) -> Result<Answer, Fault> {
 /// The token of the path, if the caller may know of it.
 async fn found(management: &Management, call: &Call) -> Result<Token, Fault> {
     let unknown = || Fault::NotFound("such token".to_owned());
-    let id: Uuid = call.values.get("token").ok_or_else(unknown)?;
+    let id: Uuid = call.values.get("id").ok_or_else(unknown)?;
     let token = management.tokens.get(id).await?;
     token.filter(|token| within(management, call, &token.actor)).ok_or_else(unknown)
 }

@@ -1,5 +1,5 @@
-//! Leases: instances that say by themselves that they are alive. One that once said so and says so no more is not asked until
-//! it does; nothing of the filing changes. An instance that never said anything is served as it is filed.
+//! Leases: instances that say by themselves that they are alive. One that once said so and says so no more is lost; nothing of
+//! the filing changes. TODO-correctness: the data plane does not look at leases yet, so a lost instance is still asked.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,7 +58,7 @@ impl Leases {
         Ok(lease)
     }
 
-    /// The instance is served as it is filed again. `false`: it had no lease.
+    /// The instance says no more of itself. `false`: it had no lease.
     pub async fn end(&self, platform: &PlatformId, address: &str) -> Result<bool, RegisterError> {
         Ok(self.durable.end_lease(platform, address).await?)
     }

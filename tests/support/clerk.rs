@@ -37,7 +37,7 @@ impl Told {
 
     /// Status and reason code of a refusal.
     #[track_caller]
-    pub fn is_problem(self, status: u16, code: &str) -> Self {
+    pub fn refused(self, status: u16, code: &str) -> Self {
         assert_eq!((self.status, self.body["code"].as_str()), (status, Some(code)), "{:#}", self.body);
         assert_eq!(self.header("content-type"), "application/problem+json");
         assert_eq!(self.header("x-request-id"), self.body["request_id"].as_str().unwrap());
