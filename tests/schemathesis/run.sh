@@ -32,5 +32,6 @@ token="$("$yimen" token issue --config "$folder/yimen.toml" --role operator --di
 gateway=$!
 until curl -sf http://127.0.0.1:31445/ready >/dev/null; do kill -0 "$gateway"; sleep 0.1; done
 cd "$folder"
+# Without revocation: sooner or later a run would end its own token, and be refused from then on.
 "$folder/python/bin/schemathesis" --config-file "$here/schemathesis.toml" run http://127.0.0.1:31444/openapi.json \
-    -H "Authorization: Bearer $token" --max-time "${1:-120}" --continue-on-failure
+    -H "Authorization: Bearer $token" --max-time "${1:-120}" --exclude-operation-id revokeToken --continue-on-failure
