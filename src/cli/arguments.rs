@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::remote::{Called, EXIT_STATUS, FilingCommand, PlatformCommand, RouteCommand};
+use super::remote::{Called, EXIT_STATUS, FilingCommand, PlatformCommand, ReportCommand, RouteCommand};
 use crate::demo::{DemoOptions, SamplePlatformOptions};
 use crate::domain::{DivisionCode, PlatformId, PrincipalId, Right, Role};
 
@@ -131,6 +131,14 @@ pub(crate) enum Command {
     Nodes {
         #[command(flatten)]
         called: Called,
+    },
+    /// Platforms that nobody needs, and those that do the same, over the management API.
+    #[command(after_help = EXIT_STATUS)]
+    Report {
+        #[command(flatten)]
+        called: Called,
+        #[command(subcommand)]
+        command: ReportCommand,
     },
     /// Write a generated register: realistic filings for load tests.
     SampleRegister {

@@ -66,6 +66,7 @@ pub fn run(arguments: Arguments, say: fn(&str)) -> Outcome {
         Command::Route { called, command } => remote::run(&called, Call::Route(command)),
         Command::Apply { called, files, dry_run } => remote::run(&called, Call::Apply { files, dry_run }),
         Command::Whoami { called } => remote::run(&called, Call::Whoami),
+        Command::Report { called, command } => remote::run(&called, Call::Report(command)),
         Command::Nodes { called } => remote::run(&called, Call::Nodes),
         Command::SampleRegister { routes, from, out } => match sample::write(routes, &from, &out) {
             Ok(written) => Outcome::done(format!(

@@ -172,6 +172,25 @@ pub(crate) enum PlatformCommand {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum ReportCommand {
+    /// List platforms out of which nobody got anything, and why.
+    Zombies {
+        /// So many days of its season without a success make a zombie.
+        #[arg(long, value_name = "DAYS", default_value_t = 90)]
+        idle_days: u32,
+        /// Of this division and all below it.
+        #[arg(long, value_name = "CODE")]
+        division: Option<DivisionCode>,
+    },
+    /// List where two platforms have filed one item for one division: who answers, and who stands by.
+    Overlaps {
+        /// Of this division and all below it.
+        #[arg(long, value_name = "CODE")]
+        division: Option<DivisionCode>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum RouteCommand {
     /// List routes that the node serves.
     List {
@@ -214,6 +233,7 @@ pub(super) enum Call {
     Apply { files: PathBuf, dry_run: bool },
     Whoami,
     Nodes,
+    Report(ReportCommand),
 }
 
 /// Calls it.
@@ -245,6 +265,17 @@ async fn carried_out(client: &Client, call: Call, output: Output) -> Result<Outc
         Call::Whoami => {
             let body = client.get("/v1/whoami").await?.body;
             Ok(shown::one(&body, &["principal", "role", "division", "division_name", "platform", "rights"], output))
+        }
+        Call::Report(ReportCommand::Zombies { idle_days, division }) => {
+            let asked =
+                [("idle_days", Some(idle_days.to_string())), ("division", division.map(|code| code.to_string()))];
+            let all = client.all("/v1/reports/zombies", &asked).await?;
+            Ok(shown::list(&all, &["platform", "filing/division", "filing/name", "last_success", "reasons"], output))
+        }
+        Call::Report(ReportCommand::Overlaps { division }) => {
+            let asked = [("division", division.map(|code| code.to_string()))];
+            let all = client.all("/v1/reports/overlaps", &asked).await?;
+            Ok(shown::list(&all, &["item", "division", "platform", "other", "other_division"], output))
         }
         Call::Nodes => {
             let body = client.get("/v1/nodes").await?.body;
