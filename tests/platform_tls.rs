@@ -256,7 +256,7 @@ async fn a_platforms_new_authority_is_believed_without_a_signal_and_a_broken_fil
     let answers = || async { (citizen.get("/moving/").await.status == 200).then_some(()) };
     crate::support::until("the new authority is believed", Duration::from_secs(15), answers).await;
     fs::write(&file, "no certificate").unwrap();
-    gateway.metric_reaches("yimen_filings_kept", "", 1.0).await;
+    gateway.metric_reaches("yimen_filings_quarantined", "", 1.0).await;
     citizen.get("/moving/").await.has_status(200);
     assert!(gateway.process.errors().contains("ca.pem"), "{}", gateway.process.errors());
 }

@@ -22,23 +22,38 @@ fn quoted(text: &str) -> Option<&str> {
     text.strip_prefix('"')?.split('"').next()
 }
 
+/// A line of source without the types that are given to what it calls.
+fn untyped(line: &str) -> String {
+    match line.split_once("::<").and_then(|(before, rest)| Some((before, rest.split_once(">(")?.1))) {
+        Some((before, after)) => format!("{before}({}", untyped(after)),
+        None => line.to_owned(),
+    }
+}
+
+/// Quoted words of a source that follow one of `reads`.
+fn keys_of(source: &str, reads: &[&str]) -> Vec<String> {
+    let source: String = source.lines().map(untyped).collect::<Vec<_>>().join("\n");
+    let read = reads.iter().flat_map(|read| source.split(read).skip(1).filter_map(quoted));
+    read.map(str::to_owned).collect()
+}
+
 /// `section.key` of everything that is read of a settings file, in the order in which the source reads it.
 fn settings() -> BTreeSet<String> {
     let source = file("src/config/file.rs");
     let (code, _) = source.split_once("#[cfg(test)]").unwrap_or((&source, ""));
     let mut keys = BTreeSet::new();
-    let mut section = "";
-    for line in code.lines() {
+    let mut section = String::new();
+    for line in code.lines().map(untyped) {
         // These two are given the fields of a section by the one that reads it.
         for (function, of) in
             [("fn tls(", "public"), ("fn management_tls(", "management"), ("fn platform_domain(", "public")]
         {
             if line.contains(function) {
-                section = of;
+                section = of.to_owned();
             }
         }
         for begins in ["section(", "folder_of("] {
-            section = line.split(begins).skip(1).find_map(quoted).unwrap_or(section);
+            section = line.split(begins).skip(1).find_map(quoted).map_or(section, str::to_owned);
         }
         let reads = ["parsed(", "required(", "number(", "flag(", "list(", "has(", "file(&fields, ", "let keys = ["];
         for key in reads.iter().flat_map(|read| line.split(read).skip(1)).filter_map(quoted) {
@@ -48,9 +63,10 @@ fn settings() -> BTreeSet<String> {
             keys.extend(list.split('"').skip(1).step_by(2).map(|key| format!("{section}.{key}")));
         }
     }
-    let rate = file("src/config/rate.rs");
-    for key in ["parsed(", "required(", "number(", "flag(", "list("].iter().flat_map(|read| rate.split(read).skip(1)) {
-        keys.extend(quoted(key).map(|key| format!("rate[].{key}")));
+    let reads = ["parsed(", "required(", "number(", "flag(", "list("];
+    for (name, place) in [("rate", "rate[]"), ("callers", "management.caller[]")] {
+        let source = file(&format!("src/config/{name}.rs"));
+        keys.extend(keys_of(&source, &reads).iter().map(|key| format!("{place}.{key}")));
     }
     keys
 }

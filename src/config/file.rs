@@ -196,8 +196,9 @@ impl Reading<'_> {
         if !["certificate", "key", "client_ca"].iter().any(|key| fields.has(key)) {
             return None;
         }
-        let [certificate, key] =
-            ["certificate", "key"].map(|key| fields.required(key, "a file (PEM); certificate and key belong together"));
+        let expected = "a file (PEM); certificate and key belong together";
+        let certificate = fields.required("certificate", expected);
+        let key = fields.required("key", expected);
         let client_ca = fields.parsed("client_ca", "a file with authorities (PEM)").map(|path| self.at(path));
         let default = TlsFiles { certificate: self.at(certificate?), key: self.at(key?) };
         Some(ManagementTls { certificates: TlsConfig { default, directory: None }, client_ca })
