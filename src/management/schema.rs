@@ -134,7 +134,7 @@ fn of_principals() -> [(&'static str, Schema); 5] {
     let id = || text_of(PLATFORM_ID);
     let token = || {
         keys! {
-            "id": text_of(UUID), "principal": text_of(PRINCIPAL), "role": role(), "division": text_of(DIVISION),
+            "id?": text_of(UUID), "principal": text_of(PRINCIPAL), "role": role(), "division": text_of(DIVISION),
             "platform": maybe(id()), "scope": rights(), "state": words(&["active", "expired", "revoked"]),
             "issued_by": text_of(PRINCIPAL), "issued_at": time(), "expires_at": time(),
             "revoked_by": maybe(text_of(PRINCIPAL)), "revoked_at": maybe(time()), "used_at": maybe(time()),

@@ -52,7 +52,9 @@ pub(super) fn operations() -> Vec<Operation> {
 
 #[derive(Serialize)]
 struct TokenView<'a> {
-    id: Uuid,
+    /// None of a token that was tried and not issued.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<Uuid>,
     principal: &'a PrincipalId,
     role: Role,
     division: DivisionCode,
@@ -72,7 +74,7 @@ struct TokenView<'a> {
 impl<'a> TokenView<'a> {
     fn of(token: &'a Token, now: Timestamp) -> Self {
         Self {
-            id: token.id,
+            id: Some(token.id),
             principal: &token.actor.principal,
             role: token.actor.role,
             division: token.actor.division,
@@ -132,7 +134,7 @@ async fn issue(management: Management, call: Call) -> Result<Answer, Fault> {
     allowed(&management, &call, &new)?;
     if call.dry_run() {
         let token = new.untried(call.now)?;
-        return Ok(Answer::of(&TokenView::of(&token, call.now)));
+        return Ok(Answer::of(&TokenView { id: None, ..TokenView::of(&token, call.now) }));
     }
     let (token, secret) = management.tokens.issue(new, call.now).await?;
     tracing::info!(request_id = call.request_id, token = %token.id, "token issued");
