@@ -99,9 +99,11 @@ impl Streams {
                 Event::Opens(stream, more) => self.opens(by, stream, more),
             }
         }
-        if by == By::Visitor && self.unfinished_since.is_none() && (self.block || self.visitor.frames.is_within_head())
-        {
-            self.unfinished_since = Some(now());
+        if by == By::Visitor {
+            // What follows the head of a body's frame is a body, which has a least rate of its own.
+            let unfinished = self.block || self.visitor.frames.is_within_head();
+            let since = self.unfinished_since.take();
+            self.unfinished_since = unfinished.then(|| since.unwrap_or_else(now));
         }
         bodies
     }
@@ -407,6 +409,17 @@ mod tests {
         assert_eq!(streams.unfinished_since(), None);
         streams.says(By::Visitor, &frame(HEADERS, END_HEADERS, 3, b"whole")[..12]);
         assert!(streams.unfinished_since().is_some(), "within a frame");
+    }
+
+    #[test]
+    fn a_body_is_not_unfinished_because_the_head_of_its_frame_came_in_two_pieces() {
+        let mut streams = begun();
+        streams.says(By::Visitor, &frame(HEADERS, END_HEADERS, 1, b"post"));
+        let body = frame(DATA, 0, 1, b"body");
+        streams.follow(By::Visitor, &body[..5], Instant::now);
+        assert!(streams.unfinished_since().is_some());
+        streams.follow(By::Visitor, &body[5..11], Instant::now);
+        assert_eq!(streams.unfinished_since(), None);
     }
 
     #[test]
