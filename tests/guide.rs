@@ -61,3 +61,16 @@ async fn a_newcomer_with_the_command_line_gets_to_the_first_proxied_request() {
 async fn a_newcomer_with_curl_gets_to_the_first_proxied_request() {
     followed("curl").await;
 }
+
+#[tokio::test]
+async fn reports_are_read_by_the_command_line() {
+    let demo = Demo::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let (config, server) = (demo.config.display(), demo.management);
+    typed(&format!("yimen token issue --config {config} --role auditor --division 100000 > token"), folder.path());
+    let report =
+        |what: &str| typed(&format!("yimen report {what} --server http://{server} --token-file token"), folder.path());
+    assert_eq!(report("zombies --idle-days 1").lines().count(), 1, "a heading: all were filed today");
+    let overlaps = report("overlaps");
+    assert!(overlaps.lines().count() > 1 && overlaps.contains("hangzhou"), "{overlaps}");
+}

@@ -68,11 +68,16 @@ async fn exactly_the_dead_are_listed(office: Office, durable: Arc<Durable>) {
     half_a_year(&durable, used, &platforms).await;
     let zombies = async |division: &str, idle_days| {
         let actor = operator("auditor", division);
-        let page = office.register.zombies(&actor, &Filter::default(), idle_days, None, day(180)).await.unwrap();
+        let page = office.register.zombies(&actor, &Filter::default(), idle_days, None, 500, day(180)).await.unwrap();
         assert_eq!(page.next, None);
         page.entries.into_iter().map(|zombie| zombie.filing.id.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(zombies(NATION, 90).await, ["abandoned", "never"]);
+    let all = operator("auditor", NATION);
+    let first = office.register.zombies(&all, &Filter::default(), 90, None, 1, day(180)).await.unwrap();
+    assert_eq!((first.entries.len(), first.next.clone()), (1, Some(id("abandoned"))), "the list goes on");
+    let rest = office.register.zombies(&all, &Filter::default(), 90, first.next.as_ref(), 1, day(180)).await.unwrap();
+    assert_eq!(rest.entries[0].filing.id, id("never"));
     assert_eq!(zombies(ZHEJIANG, 120).await, ["never"]);
     assert!(zombies(SHANGHAI, 90).await.is_empty(), "another subtree's are none of its business");
 

@@ -5,7 +5,7 @@ use super::answer::Answer;
 use super::call::Call;
 use super::fault::Fault;
 use super::operation::Operation;
-use super::parameters::{CURSOR_PARAMETER, Kind, Parameter};
+use super::parameters::{Kind, Parameter};
 use crate::domain::{DivisionCode, PlatformId, Right};
 use crate::registry::Filter;
 
@@ -26,14 +26,14 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::get("/v1/reports/zombies", "listZombies", "ZombiePage", zombies)
             .says(TAG, "Platforms out of which nobody got anything, and all that speaks against each")
             .about("A platform is judged from the day on which it was first filed here. A page may be empty and have a `next`.")
-            .asks(&[DIVISION, IDLE, CURSOR_PARAMETER])
-            .fails(&[404])
+            .asks(&[DIVISION, IDLE])
+            .paged()
             .needs(Right::Read),
         Operation::get("/v1/reports/overlaps", "listOverlaps", "OverlapPage", overlaps)
             .says(TAG, "Two platforms for one item and division: who answers, and who stands by")
-            .about("As the node that is asked has it. A page may be empty and have a `next`.")
-            .asks(&[DIVISION, CURSOR_PARAMETER])
-            .fails(&[404])
+            .about("As the node that is asked has it. A page may be empty and have a `next`; all of one platform, 500 at most, stand on one.")
+            .asks(&[DIVISION])
+            .paged()
             .needs(Right::Read),
     ]
 }
@@ -41,13 +41,15 @@ pub(super) fn operations() -> Vec<Operation> {
 async fn zombies(management: Management, call: Call) -> Result<Answer, Fault> {
     let (filter, after) = asked(&call)?;
     let idle_days = call.values.get::<u32>("idle_days").unwrap_or(IDLE_DAYS);
-    let page = management.register.zombies(&call.caller.actor, &filter, idle_days, after.as_ref(), call.now).await?;
+    let (actor, limit) = (&call.caller.actor, call.values.limit());
+    let page = management.register.zombies(actor, &filter, idle_days, after.as_ref(), limit, call.now).await?;
     Ok(Answer::page(&page.entries, page.next.as_ref().map(PlatformId::as_str)))
 }
 
 async fn overlaps(management: Management, call: Call) -> Result<Answer, Fault> {
     let (filter, after) = asked(&call)?;
-    let page = management.register.overlaps(&call.caller.actor, &filter, after.as_ref(), call.now).await?;
+    let (actor, limit) = (&call.caller.actor, call.values.limit());
+    let page = management.register.overlaps(actor, &filter, after.as_ref(), limit, call.now).await?;
     Ok(Answer::page(&page.entries, page.next.as_ref().map(PlatformId::as_str)))
 }
 

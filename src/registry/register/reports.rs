@@ -32,38 +32,46 @@ pub struct Zombie {
 
 /// Zombies by platform. An empty page with a `next` means: none so far, go on there.
 pub type ZombiePage = Page<Zombie, PlatformId>;
-/// Overlaps by platform; all of one platform stand on one page.
+/// Overlaps by platform. All of one platform, 500 at most, stand on one page, which may be longer for it than was asked for.
 pub type OverlapPage = Page<Overlap, PlatformId>;
 
 impl Register {
     /// Filings in force or suspended that the caller may read and out of which nobody got anything for `idle_days` days of their
-    /// season. A platform is judged from the day on which it was first filed here: nothing was counted before.
+    /// season; at most `limit`. A platform is judged from the day on which it was first filed here: nothing was counted before.
     pub async fn zombies(
         &self,
         actor: &Actor,
         filter: &Filter,
         idle_days: u32,
         after: Option<&PlatformId>,
+        limit: u16,
         now: Timestamp,
     ) -> Result<ZombiePage, RegisterError> {
+        let limit = usize::from(limit);
         let (mut entries, mut next, mut looked) = (Vec::new(), after.cloned(), 0);
         loop {
             let page = self.list(actor, filter, next.as_ref(), PAGE_MAX, now).await?;
             looked += page.entries.len();
             entries.extend(self.zombies_among(&page.entries, idle_days, now).await?);
             next = page.next;
-            if next.is_none() || looked >= LOOKED_THROUGH_MAX || entries.len() >= usize::from(PAGE_MAX) {
+            if entries.len() > limit {
+                entries.truncate(limit);
+                next = entries.last().map(|last: &Zombie| last.filing.id.clone());
+            }
+            if next.is_none() || looked >= LOOKED_THROUGH_MAX || entries.len() >= limit {
                 return Ok(Page { entries, next });
             }
         }
     }
 
-    /// What platforms that the caller may read answer in the place of others, as this node's table has it.
+    /// What platforms that the caller may read answer in the place of others, as this node's table has it; once there are `limit`
+    /// the page ends.
     pub async fn overlaps(
         &self,
         actor: &Actor,
         filter: &Filter,
         after: Option<&PlatformId>,
+        limit: u16,
         now: Timestamp,
     ) -> Result<OverlapPage, RegisterError> {
         let table = self.routes().snapshot();
@@ -74,7 +82,7 @@ impl Register {
                 looked += 1;
                 entries.extend(table.overlaps(filing.id.as_str()).take(usize::from(PAGE_MAX)));
                 next = Some(filing.id.clone());
-                if entries.len() >= usize::from(PAGE_MAX) || looked >= LOOKED_THROUGH_MAX {
+                if entries.len() >= usize::from(limit) || looked >= LOOKED_THROUGH_MAX {
                     return Ok(Page { entries, next });
                 }
             }
