@@ -84,6 +84,18 @@ async fn a_platform_files_itself_and_another_operator_puts_it_into_force() {
 }
 
 #[tokio::test]
+async fn a_token_is_for_a_division_that_exists_and_nodes_are_the_nations() {
+    let gateway = gateway().await;
+    let refused = on_machine(&gateway, &["token", "issue", "--role", "viewer", "--division", "999999"]);
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(refused.stdout.is_empty() && told.contains("no division 999999"), "{told}");
+    for (division, nodes) in [("100000", true), (HANGZHOU, false)] {
+        let me = Clerk::operator(&gateway, division).get("/v1/whoami").await.has_status(200).body;
+        assert_eq!(me["rights"].as_array().unwrap().contains(&json!("administer")), nodes, "{division}");
+    }
+}
+
+#[tokio::test]
 async fn every_mistake_of_a_document_is_told_at_once_with_its_pointer() {
     let gateway = gateway().await;
     let platform = Clerk::platform(&gateway, "hangzhou", HANGZHOU);

@@ -12,6 +12,7 @@ use super::arguments::{Issue, TokenCommand};
 use crate::config::Config;
 use crate::domain::{Actor, BadPrincipalId, DivisionCode, PlatformId, Role, Timestamp};
 use crate::identity::{IdentityError, NewToken, Token, TokenSecret, Tokens};
+use crate::registry::{RegistryError, Rules};
 use crate::store::{Durable, StoreError};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -31,6 +32,10 @@ pub(crate) enum TokenError {
     Principal(#[from] BadPrincipalId),
     #[error("there is no token {0}; `yimen token list` shows all")]
     Unknown(uuid::Uuid),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error("there is no division {0}; look it up in divisions.csv of the routes folder")]
+    NoDivision(DivisionCode),
     #[error("cannot start: {0}")]
     System(std::io::Error),
 }
@@ -41,7 +46,10 @@ pub(crate) fn run(config: &Config, command: TokenCommand) -> Result<Outcome, Tok
         let tokens = Tokens::new(Arc::new(Durable::of(&config.stores.register).await?));
         let now = Timestamp::now();
         match command {
-            TokenCommand::Issue(asked) => issue(&tokens, asked, now).await,
+            TokenCommand::Issue(asked) => {
+                exists(config, asked.division)?;
+                issue(&tokens, asked, now).await
+            }
             TokenCommand::List => list(&tokens, now).await,
             TokenCommand::Revoke { id } => {
                 let found = tokens.revoke(id, &MACHINE.parse()?, now).await?;
@@ -49,6 +57,11 @@ pub(crate) fn run(config: &Config, command: TokenCommand) -> Result<Outcome, Tok
             }
         }
     })
+}
+
+/// A token of a division that does not exist would open nothing, which nobody would understand later.
+fn exists(config: &Config, division: DivisionCode) -> Result<(), TokenError> {
+    Rules::of(config)?.divisions.find(division).map(|_| ()).ok_or(TokenError::NoDivision(division))
 }
 
 async fn issue(tokens: &Tokens, asked: Issue, now: Timestamp) -> Result<Outcome, TokenError> {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::fault::Fault;
 use crate::config::CertificateCaller;
-use crate::domain::{Actor, Right, Timestamp};
+use crate::domain::{Actor, DivisionCode, Right, Timestamp};
 use crate::identity::Tokens;
 use crate::metrics::Metrics;
 
@@ -39,9 +39,10 @@ impl Caller {
         right.is_of(self.actor.role) && (self.scope.is_empty() || self.scope.contains(&right))
     }
 
-    /// All rights it has.
+    /// All rights it has somewhere; nodes are the nation's alone.
     pub(super) fn rights(&self) -> Vec<Right> {
-        Right::ALL.into_iter().filter(|right| self.has(*right)).collect()
+        let has_place = |right: &Right| *right != Right::Administer || self.actor.division == DivisionCode::NATION;
+        Right::ALL.into_iter().filter(|right| self.has(*right)).filter(has_place).collect()
     }
 
     /// `Err`: names the right that is missing, whatever it is asked for.
