@@ -8,6 +8,7 @@ use crate::support::clerk::{Clerk, document, on_machine, served, server, told};
 use crate::support::client;
 use crate::support::gateway::Gateway;
 use crate::support::platform::RecordingPlatform;
+use crate::support::postgres::Postgres;
 use crate::support::window::UNFILED;
 
 const HANGZHOU: &str = "330100";
@@ -18,9 +19,33 @@ async fn gateway() -> Gateway {
     Gateway::with(|setup| setup.set("register.upstreams_allowed", this_machine.clone())).await
 }
 
-#[tokio::test]
-async fn who_shows_nothing_or_a_wrong_token_is_told_the_next_step_and_counted() {
-    let gateway = gateway().await;
+/// Cases that are as true of a register in PostgreSQL.
+macro_rules! on_both {
+    ($($name:ident)*) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(super::gateway().await).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test]
+            async fn $name() {
+                let postgres = super::Postgres::start();
+                super::$name(super::Gateway::with(|setup| setup.set("stores.register", postgres.url())).await).await;
+            })*
+        }
+    };
+}
+
+on_both! {
+    who_shows_nothing_or_a_wrong_token_is_told_the_next_step_and_counted
+    a_platform_files_itself_and_another_operator_puts_it_into_force
+    a_change_names_the_version_it_was_made_for
+    a_repeated_call_is_carried_out_once_and_a_token_is_shown_once
+}
+
+async fn who_shows_nothing_or_a_wrong_token_is_told_the_next_step_and_counted(gateway: Gateway) {
     let whoami = format!("{}/v1/whoami", server(&gateway));
     let http = client().build().unwrap();
     let nobody = told(http.get(&whoami)).await.refused(401, "credentials-needed");
@@ -46,9 +71,7 @@ async fn who_shows_nothing_or_a_wrong_token_is_told_the_next_step_and_counted() 
     }
 }
 
-#[tokio::test]
-async fn a_platform_files_itself_and_another_operator_puts_it_into_force() {
-    let gateway = gateway().await;
+async fn a_platform_files_itself_and_another_operator_puts_it_into_force(gateway: Gateway) {
     let instance = RecordingPlatform::start();
     let platform = Clerk::platform(&gateway, "hangzhou", HANGZHOU);
     let [hangzhou, zhejiang, shanghai] =
@@ -124,9 +147,7 @@ async fn every_mistake_of_a_document_is_told_at_once_with_its_pointer() {
     assert_eq!(raw(" ".repeat(3 << 20)).await.status, 413);
 }
 
-#[tokio::test]
-async fn a_change_names_the_version_it_was_made_for() {
-    let gateway = gateway().await;
+async fn a_change_names_the_version_it_was_made_for(gateway: Gateway) {
     let platform = Clerk::platform(&gateway, "hangzhou", HANGZHOU);
     let first = document("hangzhou", HANGZHOU, UNFILED, "127.0.0.1:9".parse().unwrap());
     let put =
@@ -150,9 +171,7 @@ async fn a_change_names_the_version_it_was_made_for() {
     put(&[("if-match", "seven"), ("if-none-match", "x")]).await.refused(400, "invalid-parameters");
 }
 
-#[tokio::test]
-async fn a_repeated_call_is_carried_out_once_and_a_token_is_shown_once() {
-    let gateway = gateway().await;
+async fn a_repeated_call_is_carried_out_once_and_a_token_is_shown_once(gateway: Gateway) {
     let nation = Clerk::operator(&gateway, "100000");
     let issue = async |body: &serde_json::Value, key| {
         nation.call("POST /v1/tokens", &[("idempotency-key", key)], Some(body.clone())).await
