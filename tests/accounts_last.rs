@@ -7,7 +7,7 @@ use yimen::config::RegisterStoreConfig;
 use yimen::domain::{Assurance, SubjectKind, Timestamp};
 use yimen::store::{AccountRow, AccountState, Durable, StoreError};
 
-use crate::support::postgres::Postgres;
+use crate::support::engine::{Engine, on_both};
 
 fn row(login: &str) -> AccountRow {
     AccountRow {
@@ -23,27 +23,12 @@ fn row(login: &str) -> AccountRow {
     }
 }
 
-/// Runs a case on both engines.
-macro_rules! on_both {
-    ($($name:ident)*) => {
-        mod sqlite {
-            $(#[tokio::test]
-            async fn $name() {
-                let folder = tempfile::tempdir().unwrap();
-                super::$name(super::RegisterStoreConfig::Sqlite(folder.path().join("data/register.db"))).await;
-            })*
-        }
-        mod postgres {
-            $(#[tokio::test]
-            async fn $name() {
-                let postgres = super::Postgres::start();
-                super::$name(postgres.config()).await;
-            })*
-        }
-    };
+async fn open(engine: &Engine) -> RegisterStoreConfig {
+    engine.config()
 }
 
 on_both! {
+    open:
     an_account_is_what_was_put_and_outlives_the_process
     a_long_list_comes_in_pages
     several_may_open_a_new_store_together

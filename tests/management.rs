@@ -6,39 +6,20 @@ use serde_json::json;
 
 use crate::support::clerk::{Clerk, document, on_machine, served, server, told};
 use crate::support::client;
+use crate::support::engine::{Engine, on_both};
 use crate::support::gateway::Gateway;
 use crate::support::platform::RecordingPlatform;
-use crate::support::postgres::Postgres;
 use crate::support::window::UNFILED;
 
 const HANGZHOU: &str = "330100";
 const ADDRESS: &str = "/s/330100/000799013000/";
 
-async fn gateway() -> Gateway {
-    let this_machine: toml_edit::Array = ["127.0.0.0/8"].into_iter().collect();
-    Gateway::with(|setup| setup.set("register.upstreams_allowed", this_machine.clone())).await
-}
-
-/// Cases that are as true of a register in PostgreSQL.
-macro_rules! on_both {
-    ($($name:ident)*) => {
-        mod sqlite {
-            $(#[tokio::test]
-            async fn $name() {
-                super::$name(super::gateway().await).await;
-            })*
-        }
-        mod postgres {
-            $(#[tokio::test]
-            async fn $name() {
-                let postgres = super::Postgres::start();
-                super::$name(super::Gateway::with(|setup| setup.set("stores.register", postgres.url())).await).await;
-            })*
-        }
-    };
+async fn open(engine: &Engine) -> Gateway {
+    Gateway::with(|setup| setup.set("stores.register", engine.url())).await
 }
 
 on_both! {
+    open:
     who_shows_nothing_or_a_wrong_token_is_told_the_next_step_and_counted
     a_platform_files_itself_and_another_operator_puts_it_into_force
     a_change_names_the_version_it_was_made_for
@@ -68,6 +49,7 @@ async fn who_shows_nothing_or_a_wrong_token_is_told_the_next_step_and_counted(ga
     for path in ["/openapi.json", "/docs"] {
         let open = http.get(format!("{}{path}", server(&gateway))).send().await.unwrap();
         assert_eq!(open.status(), 200, "{path}");
+        assert!(path != "/docs" || !open.text().await.unwrap().contains('`'), "code is shown as code");
     }
 }
 
@@ -108,7 +90,7 @@ async fn a_platform_files_itself_and_another_operator_puts_it_into_force(gateway
 
 #[tokio::test]
 async fn a_token_is_for_a_division_that_exists_and_nodes_are_the_nations() {
-    let gateway = gateway().await;
+    let gateway = Gateway::with(|_| {}).await;
     let refused = on_machine(&gateway, &["token", "issue", "--role", "viewer", "--division", "999999"]);
     let told = String::from_utf8(refused.stderr).unwrap();
     assert!(refused.stdout.is_empty() && told.contains("no division 999999"), "{told}");
@@ -120,7 +102,7 @@ async fn a_token_is_for_a_division_that_exists_and_nodes_are_the_nations() {
 
 #[tokio::test]
 async fn every_mistake_of_a_document_is_told_at_once_with_its_pointer() {
-    let gateway = gateway().await;
+    let gateway = Gateway::with(|_| {}).await;
     let platform = Clerk::platform(&gateway, "hangzhou", HANGZHOU);
     let mut wrong = document("hangzhou", HANGZHOU, UNFILED, "127.0.0.1:9".parse().unwrap());
     wrong["platform"]["owner"] = json!("113302009900002010");
@@ -216,7 +198,7 @@ async fn a_repeated_call_is_carried_out_once_and_a_token_is_shown_once(gateway: 
 
 #[tokio::test]
 async fn a_wrong_method_parameter_or_media_type_is_the_callers_mistake() {
-    let gateway = gateway().await;
+    let gateway = Gateway::with(|_| {}).await;
     let clerk = Clerk::operator(&gateway, "100000");
     let wrong = clerk.call("DELETE /v1/filings", &[], None).await.refused(405, "method-not-allowed");
     assert_eq!(wrong.header("allow"), "GET, HEAD");

@@ -5,7 +5,7 @@ use yimen::config::RegisterStoreConfig;
 use yimen::domain::{Role, Timestamp};
 use yimen::registry::{Expected, FilingState, Filter, RegisterError, Right, Version, Write};
 
-use crate::support::postgres::Postgres;
+use crate::support::engine::{Engine, on_both};
 use crate::support::register::{
     HANGZHOU, NATION, Office, SHANGHAI, ZHEJIANG, actor, by, by_at, bytes, code, document, id, now, operator, owner,
     tried,
@@ -15,28 +15,12 @@ const PENSION: &str = "002099006000";
 const NOTARY: &str = "002099029000";
 const AT_XIHU: &str = "/s/330106/002099006000/";
 
-/// Runs a case on both engines.
-macro_rules! on_both {
-    ($($name:ident)*) => {
-        mod sqlite {
-            $(#[tokio::test]
-            async fn $name() {
-                let folder = tempfile::tempdir().unwrap();
-                let store = super::RegisterStoreConfig::Sqlite(folder.path().join("state/register.db"));
-                super::$name(super::Office::open(store).await).await;
-            })*
-        }
-        mod postgres {
-            $(#[tokio::test]
-            async fn $name() {
-                let postgres = super::Postgres::start();
-                super::$name(super::Office::open(postgres.config()).await).await;
-            })*
-        }
-    };
+async fn open(engine: &Engine) -> Office {
+    Office::open(engine.config()).await
 }
 
 on_both! {
+    open:
     a_platform_goes_from_draft_to_service_by_two_people
     a_change_waits_beside_what_is_in_force
     rights_follow_the_tree

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use yimen::config::RegisterStoreConfig;
 use yimen::domain::Timestamp;
 use yimen::registry::Filter;
 use yimen::store::Durable;
 use yimen::usage::{Totals, Usage, days_after};
 
-use crate::support::postgres::Postgres;
+use crate::support::engine::{Engine, on_both};
 use crate::support::register::{HANGZHOU, NATION, Office, SHANGHAI, ZHEJIANG, document, id, now, operator};
 use crate::support::window::{NOTARY, Window};
 
@@ -47,7 +46,16 @@ async fn half_a_year(durable: &Arc<Durable>, used: impl Fn(&str, u32) -> u64, pl
     }
 }
 
-async fn exactly_the_dead_are_listed(office: Office, durable: Arc<Durable>) {
+on_both! {
+    open:
+    of_half_a_year_exactly_the_dead_are_listed
+}
+
+async fn open(engine: &Engine) -> (Office, Arc<Durable>) {
+    (Office::open(engine.config()).await, Arc::new(Durable::of(&engine.config()).await.unwrap()))
+}
+
+async fn of_half_a_year_exactly_the_dead_are_listed((office, durable): (Office, Arc<Durable>)) {
     let platforms = ["busy", "weekly", "seasonal", "abandoned", "never"];
     for (platform, item) in platforms.iter().zip(ITEMS) {
         let mut document = document(platform, HANGZHOU, item);
@@ -86,21 +94,6 @@ async fn exactly_the_dead_are_listed(office: Office, durable: Arc<Durable>) {
     assert_eq!(requests, 29 * 2 * 100, "two nodes, 29 days");
     let people = yimen::usage::People::together(days.iter().map(|day| &day.people));
     assert_eq!(people.count(), 2);
-}
-
-#[tokio::test]
-async fn of_half_a_year_on_sqlite_exactly_the_dead_are_listed() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = RegisterStoreConfig::Sqlite(folder.path().join("state/register.db"));
-    let durable = Arc::new(Durable::of(&store).await.unwrap());
-    exactly_the_dead_are_listed(Office::open(store).await, durable).await;
-}
-
-#[tokio::test]
-async fn of_half_a_year_on_postgres_exactly_the_dead_are_listed() {
-    let postgres = Postgres::start();
-    let durable = Arc::new(Durable::of(&postgres.config()).await.unwrap());
-    exactly_the_dead_are_listed(Office::open(postgres.config()).await, durable).await;
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 pub mod browser;
 pub mod citizen;
 pub mod clerk;
+pub mod engine;
 pub mod faulty;
 pub mod filing;
 pub mod gateway;

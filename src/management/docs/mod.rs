@@ -25,12 +25,24 @@ struct Group {
 struct Entry {
     method: String,
     path: &'static str,
-    summary: &'static str,
-    about: &'static str,
+    summary: Vec<Piece>,
+    about: Vec<Piece>,
     right: &'static str,
     takes: String,
-    parameters: Vec<(&'static str, &'static str)>,
+    parameters: Vec<(&'static str, Vec<Piece>)>,
     statuses: String,
+}
+
+/// Part of a line.
+enum Piece {
+    Words(&'static str),
+    /// What stands in backquotes.
+    Code(&'static str),
+}
+
+fn pieces(line: &'static str) -> Vec<Piece> {
+    let piece = |(place, text)| if place % 2 == 0 { Piece::Words(text) } else { Piece::Code(text) };
+    line.split('`').enumerate().filter(|(_, text)| !text.is_empty()).map(piece).collect()
 }
 
 /// The page.
@@ -60,11 +72,11 @@ impl Entry {
         Self {
             method: operation.method.to_string(),
             path: operation.path,
-            summary: operation.summary,
-            about: operation.about,
+            summary: pieces(operation.summary),
+            about: pieces(operation.about),
             right: operation.right.map_or("", |right| right.word()),
             takes,
-            parameters: parameters.map(|parameter| (parameter.name, parameter.about)).collect(),
+            parameters: parameters.map(|parameter| (parameter.name, pieces(parameter.about))).collect(),
             statuses: statuses.join(" "),
         }
     }
