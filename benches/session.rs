@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use yimen::config::{SessionConfig, SessionStoreConfig};
-use yimen::domain::{Assurance, SubjectKind, Timestamp};
+use yimen::domain::{Assurance, Proof, SubjectKind, Timestamp};
 use yimen::metrics::Metrics;
 use yimen::session::cookie::{self, CookieRead};
-use yimen::session::{SealKey, Session, Sessions};
+use yimen::session::{Person, Place, SealKey, Session, Sessions};
 
 fn cookie_to_session(bench: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -64,21 +64,11 @@ fn config() -> SessionConfig {
 }
 
 fn alice(now: Timestamp) -> Session {
-    Session {
-        subject: "alice".into(),
-        kind: SubjectKind::Natural,
-        realm: "accounts".into(),
-        name: "Alice".into(),
-        assurance: Assurance::L2,
-        methods: vec!["pwd".into()],
-        authenticated_at: now,
-        created_at: now,
-        ends_at: now.plus(Duration::from_secs(12 * 3600)),
-        device: "Firefox".into(),
-        network: "203.0.113.0/24".into(),
-        parent: None,
-        platform: None,
-    }
+    let person =
+        Person { subject: "alice".into(), kind: SubjectKind::Natural, realm: "accounts".into(), name: "Alice".into() };
+    let proof = Proof { assurance: Assurance::L2, methods: vec!["pwd".into()], at: now };
+    let place = Place { device: "Firefox".into(), network: "203.0.113.0/24".into() };
+    Session::begun(person, proof, place, now.plus(Duration::from_secs(12 * 3600)))
 }
 
 criterion_group!(benches, cookie_to_session);

@@ -1,6 +1,8 @@
 //! The fourth step: who is it, and is that enough for this route. A session look-up has three answers; "unknown" is never
 //! "signed out": the visitor gets 503, keeps the cookie and is not sent anywhere.
 
+use std::time::Duration;
+
 use http::header::{ACCEPT, COOKIE};
 use http::{HeaderMap, Method};
 
@@ -90,7 +92,7 @@ fn enough(route: &Route, live: &Live, now: Timestamp) -> Result<(), Refusal> {
         return Err(Refusal::WrongSubject);
     }
     match route.max_age_s {
-        Some(max_age) if now.since(session.authenticated_at).as_secs() > u64::from(max_age) => {
+        Some(max_age) if !session.proves(route.assurance, Some(Duration::from_secs(max_age.into())), now) => {
             Err(Refusal::SignInAgain(max_age))
         }
         _ => Ok(()),

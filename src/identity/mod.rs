@@ -1,7 +1,8 @@
 //! Finds out who somebody is, and tells platforms so: built-in accounts, the keys that sign, the assertion; and whose an API
 //! token is.
 //! Shape: login and password ── `Accounts::verify` ──▶ `Account`; session and platform ── `Assertions::header_for` ──▶ a
-//! header value; `Keys` holds what signs and publishes what verifies; `verify` is what a platform does with the header.
+//! header value; `Keys` holds what signs and publishes what verifies; `verify` is what a platform does with the header; `Vault` seals
+//! what must not lie in clear in the durable store.
 //! Cost:  a password check is some 20 ms on threads of their own, so that it never delays a request; an assertion in steady
 //! state is one cache read, a new one is one ES256 signature (some 20 µs).
 //! Fails: `SignInError` for people, `IdentityError` for operators, `VerifyError` for platforms. A store that did not answer
@@ -19,6 +20,7 @@ mod password;
 mod pool;
 mod secret;
 mod tokens;
+mod vault;
 mod verify;
 
 pub use account::{Account, Login, NewAccount};
@@ -28,4 +30,5 @@ pub use error::{IdentityError, SignInError};
 pub use keys::Keys;
 pub use password::Password;
 pub use tokens::{NewToken, Token, TokenSecret, Tokens};
+pub use vault::Vault;
 pub use verify::{AssertionProfile, KeySet, VerifyError, verify};

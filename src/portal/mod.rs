@@ -7,6 +7,7 @@
 
 mod account;
 mod answer;
+mod arrival;
 mod call;
 mod cookies;
 #[cfg(test)]

@@ -1,11 +1,34 @@
 //! What a session is.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Assurance, PlatformId, SubjectKind, Timestamp};
+use crate::domain::{Assurance, PlatformId, Proof, SubjectKind, Timestamp};
 use crate::store::SessionKey;
+
+/// Who somebody is, as the realm they come from says.
+#[derive(Clone, PartialEq)]
+pub struct Person {
+    /// Stable id in the realm (never shown to a platform as it is).
+    pub subject: String,
+    /// Whom they speak for.
+    pub kind: SubjectKind,
+    /// Which realm the identity comes from; `accounts` for the built-in ones.
+    pub realm: String,
+    /// Name to greet with.
+    pub name: String,
+}
+
+/// Where somebody sits, for their own list of sessions.
+#[derive(Clone, PartialEq)]
+pub struct Place {
+    /// Device label such as `Firefox on Linux`.
+    pub device: String,
+    /// Network such as `203.0.113.0/24`.
+    pub network: String,
+}
 
 /// The record of a signed-in person.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -18,12 +41,15 @@ pub struct Session {
     pub realm: String,
     /// Name to greet with.
     pub name: String,
-    /// How sure we are who it is.
+    /// How sure we are who it is: the highest of `proofs`.
     pub assurance: Assurance,
-    /// RFC 8176 method names, such as `pwd`.
+    /// RFC 8176 method names, such as `pwd`: those of all `proofs`.
     pub methods: Vec<String>,
-    /// When the person last proved who they are.
+    /// When the person last proved who they are: the latest of `proofs`.
     pub authenticated_at: Timestamp,
+    /// What it rests on, one proof of a level at most, oldest first. `prove` adds one and keeps the three fields above in line.
+    #[serde(default)]
+    pub proofs: Vec<Proof>,
     /// When the session began.
     pub created_at: Timestamp,
     /// Absolute end; idle end is kept by the store.
@@ -36,6 +62,60 @@ pub struct Session {
     pub parent: Option<SessionKey>,
     /// The platform a child session opens.
     pub platform: Option<PlatformId>,
+}
+
+impl Session {
+    /// A session that begins with this proof and ends at `ends_at` at the latest.
+    pub fn begun(person: Person, proof: Proof, place: Place, ends_at: Timestamp) -> Self {
+        Self {
+            subject: person.subject,
+            kind: person.kind,
+            realm: person.realm,
+            name: person.name,
+            assurance: proof.assurance,
+            methods: proof.methods.clone(),
+            authenticated_at: proof.at,
+            created_at: proof.at,
+            ends_at,
+            device: place.device,
+            network: place.network,
+            parent: None,
+            platform: None,
+            proofs: vec![proof],
+        }
+    }
+
+    /// Takes a further proof of the same person.
+    pub fn prove(&mut self, proof: Proof) {
+        self.assurance = self.assurance.max(proof.assurance);
+        self.authenticated_at = self.authenticated_at.max(proof.at);
+        let new = proof.methods.iter().filter(|method| !self.methods.contains(method)).cloned().collect::<Vec<_>>();
+        self.methods.extend(new);
+        self.proofs.retain(|older| older.assurance > proof.assurance); // the others say nothing that this one does not
+        self.proofs.push(proof);
+    }
+
+    /// Whether one of its proofs reaches `needed` and is no older than `max_age`: a later weaker proof refreshes no stronger one.
+    pub fn proves(&self, needed: Assurance, max_age: Option<Duration>, now: Timestamp) -> bool {
+        if self.proofs.is_empty() {
+            // Begun by a version that kept no proofs apart.
+            let whole = Proof { assurance: self.assurance, methods: Vec::new(), at: self.authenticated_at };
+            return whole.meets(needed, max_age, now);
+        }
+        self.proofs.iter().any(|proof| proof.meets(needed, max_age, now))
+    }
+}
+
+impl fmt::Debug for Person {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Person").field("kind", &self.kind).field("realm", &self.realm).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Place").finish_non_exhaustive()
+    }
 }
 
 impl fmt::Debug for Session {
@@ -57,4 +137,50 @@ pub struct Live {
     pub key: SessionKey,
     /// The record.
     pub session: Session,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1000)
+    }
+
+    fn proof(assurance: Assurance, method: &str, seconds: u64) -> Proof {
+        Proof { assurance, methods: vec![method.to_owned()], at: at(seconds) }
+    }
+
+    fn session() -> Session {
+        let person = Person {
+            subject: "0198".into(),
+            kind: SubjectKind::Natural,
+            realm: "accounts".into(),
+            name: "李雷".into(),
+        };
+        let place = Place { device: "Firefox".into(), network: "203.0.113.0/24".into() };
+        Session::begun(person, proof(Assurance::L2, "pwd", 100), place, at(9999))
+    }
+
+    #[test]
+    fn a_later_weaker_proof_refreshes_no_stronger_one() {
+        let mut session = session();
+        session.prove(proof(Assurance::L3, "otp", 200));
+        session.prove(proof(Assurance::L2, "pwd", 500));
+        assert_eq!((session.assurance, session.authenticated_at), (Assurance::L3, at(500)));
+        assert_eq!(session.methods, ["pwd", "otp"]);
+        let minute = Some(Duration::from_secs(60));
+        assert!(session.proves(Assurance::L2, minute, at(520)));
+        assert!(!session.proves(Assurance::L3, minute, at(520)), "the proof of L3 is 320 s old");
+        assert!(session.proves(Assurance::L3, None, at(520)));
+        assert!(!session.proves(Assurance::L4, None, at(520)));
+    }
+
+    #[test]
+    fn of_many_proofs_of_a_level_the_latest_stays() {
+        let mut session = session();
+        (0..100).for_each(|turn| session.prove(proof(Assurance::L1, "pwd", 200 + turn)));
+        assert_eq!((session.proofs.len(), session.methods.len()), (2, 1));
+        assert_eq!((session.assurance, session.authenticated_at), (Assurance::L2, at(299)));
+    }
 }

@@ -157,24 +157,20 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Assurance, SubjectKind, Timestamp};
+    use crate::domain::{Assurance, Proof, SubjectKind, Timestamp};
+    use crate::session::{Person, Place};
 
     fn session() -> Session {
-        Session {
+        let person = Person {
             subject: "0198".into(),
             kind: SubjectKind::Natural,
             realm: "accounts".into(),
             name: "李雷".into(),
-            assurance: Assurance::L2,
-            methods: vec!["pwd".into()],
-            authenticated_at: Timestamp::from_millis(1),
-            created_at: Timestamp::from_millis(1),
-            ends_at: Timestamp::from_millis(2),
-            device: "Firefox".into(),
-            network: "203.0.113.0/24".into(),
-            parent: Some(SessionKey::new([3; 32])),
-            platform: None,
-        }
+        };
+        let proof = Proof { assurance: Assurance::L2, methods: vec!["pwd".into()], at: Timestamp::from_millis(1) };
+        let place = Place { device: "Firefox".into(), network: "203.0.113.0/24".into() };
+        let session = Session::begun(person, proof, place, Timestamp::from_millis(2));
+        Session { parent: Some(SessionKey::new([3; 32])), ..session }
     }
 
     #[test]

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use yimen::config::{SessionConfig, SessionStoreConfig};
-use yimen::domain::{Assurance, SubjectKind, Timestamp};
+use yimen::domain::{Assurance, Proof, SubjectKind, Timestamp};
 use yimen::metrics::Metrics;
-use yimen::session::{Lookup, SealKey, Session, SessionError, SessionId, Sessions};
+use yimen::session::{Lookup, Person, Place, SealKey, Session, SessionError, SessionId, Sessions};
 
 /// A node that runs until it is dropped.
 pub struct Node {
@@ -85,19 +85,13 @@ pub fn config() -> SessionConfig {
 }
 
 pub fn session(subject: &str, now: Timestamp) -> Session {
-    Session {
+    let person = Person {
         subject: subject.into(),
         kind: SubjectKind::Natural,
         realm: "accounts".into(),
         name: "Li Lei the Citizen".into(),
-        assurance: Assurance::L2,
-        methods: vec!["pwd".into()],
-        authenticated_at: now,
-        created_at: now,
-        ends_at: now.plus(Duration::from_secs(12 * 3600)),
-        device: "Firefox on Linux".into(),
-        network: "203.0.113.0/24".into(),
-        parent: None,
-        platform: None,
-    }
+    };
+    let proof = Proof { assurance: Assurance::L2, methods: vec!["pwd".into()], at: now };
+    let place = Place { device: "Firefox on Linux".into(), network: "203.0.113.0/24".into() };
+    Session::begun(person, proof, place, now.plus(Duration::from_secs(12 * 3600)))
 }

@@ -21,9 +21,10 @@ use super::failure::WayOn;
 use super::form::Browser;
 use super::frame::{self, Frame, rendered};
 use super::return_to::ReturnTo;
-use super::{answer, when};
+use super::{answer, arrival, when};
+use crate::domain::Proof;
 use crate::identity::Account;
-use crate::session::{Session, SessionId, cookie};
+use crate::session::{Person, cookie};
 
 /// Where the identity comes from, for records.
 const REALM: &str = "accounts";
@@ -83,36 +84,20 @@ pub(super) async fn submit(
         Ok(account) => account,
         Err(error) => return refused(&call, return_to, login, error.into()),
     };
-    match begin(&call, account).await {
+    let (person, proof) = proven(&call, account);
+    match arrival::begin(&call, person, proof).await {
         Ok(id) => {
             call.count_sign_in("ok");
             answer::with_cookie(answer::see_other(&return_to), &cookie::set(&id))
         }
-        Err(problem) => refused(&call, return_to, login, problem),
+        Err(_) => refused(&call, return_to, login, Problem::StoreAway),
     }
 }
 
-/// A new session with a new id. The one of the old cookie, whoever's it was, ends in the same step (ASVS 5.0, 7.2.4).
-async fn begin(call: &Call, account: Account) -> Result<SessionId, Problem> {
-    let session = Session {
-        subject: account.id,
-        kind: account.kind,
-        realm: REALM.to_owned(),
-        name: account.name,
-        assurance: account.assurance,
-        methods: vec![METHOD.to_owned()],
-        authenticated_at: call.now,
-        created_at: call.now,
-        ends_at: call.now.plus(call.rooms.session.absolute),
-        device: call.device.clone(),
-        network: call.visitor.client_network.clone(),
-        parent: None,
-        platform: None,
-    };
-    call.rooms.sessions.begin(session, call.session_key.as_ref(), call.now).await.map_err(|error| {
-        tracing::warn!(%error, request_id = call.visitor.request_id, "nobody can sign in while sessions cannot be kept");
-        Problem::StoreAway
-    })
+/// What a password proves of the account's owner.
+fn proven(call: &Call, account: Account) -> (Person, Proof) {
+    let proof = Proof { assurance: account.assurance, methods: vec![METHOD.to_owned()], at: call.now };
+    (Person { subject: account.id, kind: account.kind, realm: REALM.to_owned(), name: account.name }, proof)
 }
 
 fn refused(call: &Call, return_to: ReturnTo, login: String, problem: Problem) -> response::Response<Body> {

@@ -1,0 +1,16 @@
+//! The one place where a browser's session begins, whatever proved who sits there.
+
+use super::call::Call;
+use crate::domain::Proof;
+use crate::session::{Person, Place, Session, SessionError, SessionId};
+
+/// A new session with a new id. The one of the old cookie, whoever's it was, ends in the same step (ASVS 5.0, 7.2.4).
+/// `Err`: the store did not answer, and whatever cookie there is stays.
+pub(super) async fn begin(call: &Call, person: Person, proof: Proof) -> Result<SessionId, SessionError> {
+    let place = Place { device: call.device.clone(), network: call.visitor.client_network.clone() };
+    let session = Session::begun(person, proof, place, call.now.plus(call.rooms.session.absolute));
+    let begun = call.rooms.sessions.begin(session, call.session_key.as_ref(), call.now).await;
+    begun.inspect_err(|error| {
+        tracing::warn!(%error, request_id = call.visitor.request_id, "nobody can sign in while sessions cannot be kept");
+    })
+}
