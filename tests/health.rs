@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::support::citizen::Citizen;
+use crate::support::clerk::Clerk;
 use crate::support::faulty::{FaultyPlatform, Mood};
 use crate::support::filing::Filing;
 use crate::support::gateway::Gateway;
@@ -75,4 +76,57 @@ async fn the_check_of_an_only_instance_is_believed_and_says_503_at_once() {
     only.becomes(Mood::Answering);
     is_shown(&gateway, only.address, 1.0).await;
     citizen.get("/checked/").await.has_status(200);
+}
+
+#[tokio::test]
+async fn one_address_is_checked_once_for_all_who_have_it_and_its_state_outlives_an_edit() {
+    let shared = FaultyPlatform::start(Mood::NoHealth);
+    let filing = |id: &str, path: &str| {
+        Filing::of(id, "330000")
+            .with("health = { path = \"/health\", every_s = 1, timeout_ms = 300 }")
+            .at(shared.address)
+            .path(path, "access = \"open\"")
+    };
+    let gateway = Gateway::with(|setup| {
+        setup.filings = vec![filing("first", "/first/"), filing("second", "/second/")];
+    })
+    .await;
+    let citizen = Citizen::of(&gateway);
+    for path in ["/first/", "/second/"] {
+        let refused = || async { (citizen.get(path).await.status == 503).then_some(()) };
+        until(&format!("{path} is out"), Duration::from_secs(10), refused).await;
+    }
+    let failed = async |id: &str| gateway.metric("yimen_health_checks_total", &format!("platform=\"{id}\"")).await;
+    assert_eq!(failed("first").await, failed("second").await, "one check says it of both");
+    let instances = async |id: &str| {
+        let path = format!("/v1/platforms/{id}/instances");
+        Clerk::operator(&gateway, "100000").get(&path).await.has_status(200).body["entries"][0]["health"].clone()
+    };
+    assert_eq!(instances("second").await["state"], "down");
+    let before = shared.asked_for("/first/");
+    let revision = gateway.metric("yimen_route_table_revision", "").await;
+    filing("first", "/first/").each("weight = 7\n").write(&gateway.folder.path().join("routes/platforms"));
+    gateway.process.signal("HUP");
+    let edited = || async { (gateway.metric("yimen_route_table_revision", "").await > revision).then_some(()) };
+    until("the edit is in force", Duration::from_secs(10), edited).await;
+    assert_eq!(citizen.get("/first/").await.status, 503, "nobody was asked anew before it was well");
+    assert_eq!(shared.asked_for("/first/"), before);
+}
+
+#[tokio::test]
+async fn a_check_may_be_a_connection_alone() {
+    let (first, second) = (FaultyPlatform::start(Mood::Silent), FaultyPlatform::start(Mood::Silent));
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = nobody.local_addr().unwrap();
+    drop(nobody);
+    let gateway = Gateway::with(|setup| {
+        let filing = Filing::of("connected", "330000").with("health = { tcp = true, every_s = 1, timeout_ms = 300 }");
+        let instances = [first.address, second.address, closed];
+        let filing = instances.into_iter().fold(filing, Filing::at);
+        setup.filings = vec![filing.path("/connected/", "access = \"open\"")];
+    })
+    .await;
+    is_shown(&gateway, closed, 0.0).await;
+    is_shown(&gateway, first.address, 1.0).await;
+    assert_eq!(first.asked_for("/health"), 0);
 }

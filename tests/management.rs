@@ -1,14 +1,19 @@
 //! The management API as its callers meet it: who may call, what is told about a mistake, and the way of a filing.
 
 use std::fs;
+use std::time::Duration;
 
 use serde_json::json;
 
+use crate::support::citizen::Citizen;
 use crate::support::clerk::{Clerk, document, on_machine, served, server, told};
 use crate::support::client;
 use crate::support::engine::{Engine, on_both};
+use crate::support::faulty::{FaultyPlatform, Mood};
+use crate::support::filing::Filing;
 use crate::support::gateway::Gateway;
 use crate::support::platform::RecordingPlatform;
+use crate::support::until;
 use crate::support::window::UNFILED;
 
 const HANGZHOU: &str = "330100";
@@ -85,7 +90,33 @@ async fn a_platform_files_itself_and_another_operator_puts_it_into_force(gateway
     let lease = format!("/v1/platforms/hangzhou/instances/{}/lease", instance.address);
     let renewed = platform.call(&format!("PUT {lease}"), &[], Some(json!({ "seconds": 60 }))).await;
     assert_eq!(renewed.has_status(200).body["state"], "alive");
+    let instances = platform.get("/v1/platforms/hangzhou/instances").await.has_status(200).body;
+    assert_eq!(instances["entries"][0]["health"], json!({ "state": "unchecked", "breaker": "closed", "since": null }));
     shanghai.call(&format!("PUT {lease}"), &[], Some(json!({}))).await.refused(404, "not-found");
+}
+
+#[tokio::test]
+async fn an_instance_that_says_no_more_that_it_is_alive_gets_no_requests_until_it_does() {
+    let instance = FaultyPlatform::start(Mood::Answering);
+    let gateway = Gateway::with(|setup| {
+        setup.filings = vec![Filing::of("leased", HANGZHOU).at(instance.address).path("/leased/", "access = \"open\"")];
+    })
+    .await;
+    let (platform, citizen) = (Clerk::platform(&gateway, "leased", HANGZHOU), Citizen::of(&gateway));
+    citizen.get("/leased/").await.has_status(200); // who never spoke of a lease needs none
+    let lease = format!("PUT /v1/platforms/leased/instances/{}/lease", instance.address);
+    let renew = async |seconds| platform.call(&lease, &[], Some(json!({ "seconds": seconds }))).await.has_status(200);
+    renew(5).await;
+    citizen.get("/leased/").await.has_status(200);
+    let status = async |wanted: u16| {
+        let seen = || async { (citizen.get("/leased/").await.status == wanted).then_some(()) };
+        until(&format!("/leased/ answers {wanted}"), Duration::from_secs(10), seen).await;
+    };
+    status(503).await;
+    let instances = platform.get("/v1/platforms/leased/instances").await.has_status(200).body;
+    assert_eq!(instances["entries"][0]["lease"]["state"], "lost");
+    renew(60).await;
+    status(200).await;
 }
 
 #[tokio::test]

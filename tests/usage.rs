@@ -105,7 +105,9 @@ async fn a_day_that_several_runs_counted_is_folded_once_and_an_old_one_forgotten
     for visitor in ["li", "wang", "li"] {
         let run = Usage::new(durable.clone());
         run.met(&hall, visitor, first);
-        run.keep([(hall.clone(), Totals { requests: 3, successes: 2, failures: 1 })], first).await.unwrap();
+        run.keep([(hall.clone(), Totals { requests: 3, successes: 2, failures: 1, ..Totals::default() })], first)
+            .await
+            .unwrap();
     }
     let rows = async || durable.days(&hall, "2000-01-01").await.unwrap();
     assert_eq!(rows().await.len(), 3);

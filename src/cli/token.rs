@@ -10,8 +10,8 @@ use tokio::runtime::Builder;
 use super::Outcome;
 use super::arguments::{Issue, TokenCommand};
 use crate::config::Config;
-use crate::domain::{Actor, BadPrincipalId, DivisionCode, PlatformId, Role, Timestamp};
-use crate::identity::{IdentityError, NewToken, Token, TokenSecret, Tokens};
+use crate::domain::{Actor, BadPrincipalId, DivisionCode, PlatformId, PrincipalId, Role, Timestamp};
+use crate::identity::{Author, IdentityError, NewToken, Token, TokenSecret, Tokens};
 use crate::registry::{RegistryError, Rules};
 use crate::store::{Durable, StoreError};
 
@@ -52,7 +52,7 @@ pub(crate) fn run(config: &Config, command: TokenCommand) -> Result<Outcome, Tok
             }
             TokenCommand::List => list(&tokens, now).await,
             TokenCommand::Revoke { id } => {
-                let found = tokens.revoke(id, &MACHINE.parse()?, now).await?;
+                let found = tokens.revoke(id, author(&MACHINE.parse()?), now).await?;
                 if found { Ok(Outcome::done(format!("token {id} revoked\n"))) } else { Err(TokenError::Unknown(id)) }
             }
         }
@@ -80,8 +80,14 @@ async fn issued(tokens: &Tokens, asked: Issue, now: Timestamp) -> Result<(Token,
         None => default_name(role, division, platform.as_ref()).parse()?,
     };
     let actor = Actor { principal, role, division, platform };
-    let new = NewToken { actor, scope, life: DAY * u32::from(days), issued_by: MACHINE.parse()? };
-    Ok(tokens.issue(new, now).await?)
+    let machine: PrincipalId = MACHINE.parse()?;
+    let new = NewToken { actor, scope, life: DAY * u32::from(days), issued_by: machine.clone() };
+    Ok(tokens.issue(new, author(&machine), now).await?)
+}
+
+/// Whoever has a shell on the machine.
+fn author(machine: &PrincipalId) -> Author<'_> {
+    Author { principal: machine, role: MACHINE, request_id: "command line" }
 }
 
 fn default_name(role: Role, division: DivisionCode, platform: Option<&PlatformId>) -> String {

@@ -114,7 +114,7 @@ impl Gateway {
         let counters = &visit.standing.counters;
         counters.upstream_failed(fault.result());
         if instance.breaker.failed(ctx.now, Timestamp::now()) {
-            visit.standing.show(instance);
+            visit.standing.show(instance, Timestamp::now());
             tracing::warn!(platform = %visit.platform.id, address = instance.address(), "instance taken out, it does not answer");
         }
         retry

@@ -153,7 +153,12 @@ struct Phases {
 impl Gateway {
     /// Opens the access log. `Err`: its file cannot be written.
     pub fn new(parts: GatewayParts) -> io::Result<Self> {
-        let standings = Arc::new(Standings::new(parts.metrics.clone(), &parts.limits, parts.addresses.clone()));
+        let standings = Arc::new(Standings::new(
+            parts.metrics.clone(),
+            &parts.limits,
+            parts.addresses.clone(),
+            parts.routes.clone(),
+        ));
         let phase = |name| parts.metrics.phase_duration.with_label_values(&[name]);
         let phases = Phases {
             policy: phase("policy"),
@@ -181,7 +186,7 @@ impl Gateway {
     /// The health checks of what this gateway forwards to, to be run in the background.
     pub fn health_checks(&self) -> HealthChecks {
         let (routes, standings) = (self.parts.routes.clone(), self.standings.clone());
-        HealthChecks { routes, standings, metrics: self.parts.metrics.clone() }
+        HealthChecks { routes, standings }
     }
 
     /// What keeps the use of platforms, to be run in the background.
@@ -390,7 +395,7 @@ impl ProxyHttp for Gateway {
         }
         visit.standing.counters.upstream_ok.inc();
         if instance.breaker.answered(Timestamp::now) {
-            visit.standing.show(instance);
+            visit.standing.show(instance, Timestamp::now());
         }
         answer::dress(answer, visit, ctx, self.parts.https);
         Ok(())

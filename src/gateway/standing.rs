@@ -1,10 +1,10 @@
 //! How each platform stands at run time: its instances, their breakers, its counters. It outlives route tables: a platform
 //! that is filed anew keeps the breakers of the addresses it keeps.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
@@ -16,14 +16,14 @@ use prometheus::{Histogram, IntCounter, IntGauge, IntGaugeVec};
 
 use super::breaker::Breaker;
 use super::bulkhead::Bulkhead;
-use super::checked::Checked;
+use super::checked::{Checked, Checks};
 use super::retry::Budget;
 use super::tls_peer::TlsPeer;
 use super::waiting_room::{Room, Seen};
 use crate::config::{AddressPolicy, LimitsConfig};
 use crate::domain::{PlatformId, Timestamp};
 use crate::metrics::Metrics;
-use crate::routing::{Canary, Platform, Upstream};
+use crate::routing::{Canary, InstanceName, LiveTable, Platform, Upstream};
 use crate::usage::Totals;
 
 /// Platforms with metric series of their own; the rest share `_overflow` (Prometheus servers suffer from more).
@@ -47,6 +47,8 @@ pub(crate) struct Standings {
     /// People in the waiting room of one platform.
     room_max: usize,
     addresses: Arc<AddressPolicy>,
+    routes: Arc<LiveTable>,
+    checks: Checks,
 }
 
 /// One platform.
@@ -62,13 +64,18 @@ pub(crate) struct Standing {
     /// Requests that may be under way at a time.
     pub(crate) inflight_max: i64,
     pub(crate) counters: Arc<Counters>,
+    routes: Arc<LiveTable>,
 }
 
 /// One address of a platform.
 pub(crate) struct Instance {
     upstream: Upstream,
-    pub(crate) breaker: Breaker,
-    pub(crate) checked: Checked,
+    /// Goes on when the filing changes and the address stays.
+    pub(crate) breaker: Arc<Breaker>,
+    /// What its checks say, shared by all instances of the same address and check; `None`: nobody checks it.
+    pub(crate) checked: Option<Arc<Checked>>,
+    /// Whether it once said that it was alive and says so no more.
+    lost: AtomicBool,
     tls: Option<TlsPeer>,
     addresses: Arc<AddressPolicy>,
     /// The address when it is filed as numbers; names are looked up now and then.
@@ -81,6 +88,8 @@ pub(crate) struct Counters {
     label: String,
     metrics: Arc<Metrics>,
     requests: [[OnceLock<Series>; CLASSES.len()]; METHODS.len()],
+    checks_passed: OnceLock<Series>,
+    checks_failed: OnceLock<Series>,
     pub(crate) duration: Histogram,
     pub(crate) upstream_ok: IntCounter,
     pub(crate) bulkhead: Bulkhead,
@@ -108,9 +117,15 @@ const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
 impl Standings {
-    pub(crate) fn new(metrics: Arc<Metrics>, limits: &LimitsConfig, addresses: Arc<AddressPolicy>) -> Self {
+    pub(crate) fn new(
+        metrics: Arc<Metrics>,
+        limits: &LimitsConfig,
+        addresses: Arc<AddressPolicy>,
+        routes: Arc<LiveTable>,
+    ) -> Self {
         let (inflight_max, room_max) = (limits.platform_inflight_max, limits.waiting_room_max);
-        Self { all: DashMap::with_hasher(RandomState::default()), metrics, inflight_max, room_max, addresses }
+        let (all, checks) = (DashMap::with_hasher(RandomState::default()), Checks::default());
+        Self { all, metrics, inflight_max, room_max, addresses, routes, checks }
     }
 
     /// The standing of a platform as filed now.
@@ -132,6 +147,23 @@ impl Standings {
         entry.clone()
     }
 
+    /// Takes over whose lease is lost.
+    pub(crate) fn lose(&self, lost: &HashSet<InstanceName>) {
+        for standing in &self.all {
+            for instance in &standing.instances {
+                if instance.lose(lost.contains(&standing.name_of(instance))) {
+                    tracing::warn!(
+                        platform = %standing.platform.id,
+                        address = instance.address(),
+                        lost = instance.is_lost(),
+                        "an instance's lease was lost, or is held again"
+                    );
+                    standing.show(instance, Timestamp::now());
+                }
+            }
+        }
+    }
+
     /// What each platform that was asked for has been asked since the start.
     pub(crate) fn totals(&self) -> Vec<(PlatformId, Totals)> {
         self.all.iter().map(|entry| (entry.key().clone(), entry.counters.totals())).collect()
@@ -149,16 +181,18 @@ impl Standing {
         let mut instances = Vec::new();
         let (mut turns, mut canary_turns) = (Vec::new(), Vec::new());
         for upstream in &platform.upstreams {
-            let kept = before.iter().find(|instance| instance.upstream == *upstream);
+            let checked = platform.health.as_ref().map(|check| all.checks.of(upstream, check));
+            let known = before.iter().find(|instance| instance.upstream.is_same_place(upstream));
+            let kept = known.filter(|known| known.upstream == *upstream && known.is_checked_by(checked.as_ref()));
             let weight = usize::from(upstream.weight).clamp(1, 100);
             let turns = if upstream.canary { &mut canary_turns } else { &mut turns };
             turns.extend(std::iter::repeat_n(instances.len(), weight));
-            instances.push(
-                kept.cloned().unwrap_or_else(|| Arc::new(Instance::new(upstream, &platform.id, all.addresses.clone()))),
-            );
+            let made = || {
+                let breaker = known.map(|known| known.breaker.clone()).unwrap_or_default();
+                Arc::new(Instance::new(upstream, breaker, checked.clone(), platform, all))
+            };
+            instances.push(kept.cloned().unwrap_or_else(made));
         }
-        let unchecked = |_: &&Arc<Instance>| platform.health.is_none();
-        instances.iter().filter(unchecked).for_each(|instance| instance.checked.forget());
         instances.iter().for_each(|instance| counters.healthy(instance));
         let served_by = HeaderValue::from_str(&format!("{}; level={}", platform.id, platform.level));
         Self {
@@ -170,6 +204,7 @@ impl Standing {
             served_by: served_by.unwrap_or(HeaderValue::from_static("-")), // ids are DNS labels
             inflight_max: platform.inflight_max.unwrap_or(inflight_max).into(),
             counters,
+            routes: all.routes.clone(),
         }
     }
 
@@ -177,7 +212,7 @@ impl Standing {
     /// trial, or another if none of them is fit.
     pub(crate) fn pick(&self, tried: &[Arc<Instance>], now: Timestamp, canary: bool) -> Option<Arc<Instance>> {
         if let [only] = self.instances.as_slice() {
-            return (tried.is_empty() && !only.checked.is_down() && only.breaker.admits(now)).then(|| only.clone());
+            return (tried.is_empty() && !only.is_out() && only.breaker.admits(now)).then(|| only.clone());
         }
         let panics = self.panics();
         let start = self.next.fetch_add(1, Ordering::Relaxed);
@@ -188,7 +223,7 @@ impl Standing {
         on_trial
             .chain(others)
             .filter_map(|index| self.instances.get(index))
-            .filter(|instance| panics || !instance.checked.is_down())
+            .filter(|instance| if panics { !instance.is_lost() } else { !instance.is_out() })
             .find(|instance| !tried.iter().any(|other| Arc::ptr_eq(other, instance)) && instance.breaker.admits(now))
             .cloned()
     }
@@ -203,9 +238,10 @@ impl Standing {
     /// threshold, 50 %). A check that fails everywhere is rather a path that moved, and the few instances left would break
     /// under the load of all. So requests go to all of them, and each one's breaker, which knows real requests, decides. What
     /// breakers say is believed always: sent to instances known to swallow requests, people would wait for a deadline each.
+    /// So is a lease that is lost: nobody but the instance itself held it.
     /// One instance never panics: whether to believe its check is for its owner to say in the filing.
     fn panics(&self) -> bool {
-        let down = self.instances.iter().filter(|instance| instance.checked.is_down()).count();
+        let down = self.instances.iter().filter(|instance| instance.is_down()).count();
         self.instances.len() > 1 && down * 2 > self.instances.len()
     }
 
@@ -223,34 +259,74 @@ impl Standing {
         &self.instances
     }
 
-    /// Shows in the metric whether an instance is asked.
-    pub(crate) fn show(&self, instance: &Instance) {
+    /// Shows in the metric and the API whether an instance is asked.
+    pub(crate) fn show(&self, instance: &Instance, now: Timestamp) {
         self.counters.healthy(instance);
+        let (down, breaker_open) = (instance.is_down(), instance.breaker.is_open());
+        self.routes.instances().find(self.name_of(instance), down, breaker_open, now);
+    }
+
+    fn name_of(&self, instance: &Instance) -> InstanceName {
+        (self.platform.id.clone(), instance.upstream.address.clone())
     }
 }
 
 impl Instance {
-    fn new(upstream: &Upstream, platform: &PlatformId, addresses: Arc<AddressPolicy>) -> Self {
+    fn new(
+        upstream: &Upstream,
+        breaker: Arc<Breaker>,
+        checked: Option<Arc<Checked>>,
+        platform: &Platform,
+        all: &Standings,
+    ) -> Self {
         let fixed = upstream.address.parse().ok();
-        let tls = TlsPeer::of(upstream, platform);
+        let tls = TlsPeer::of(upstream, &platform.id);
+        let lost = all.routes.instances().lost().contains(&(platform.id.clone(), upstream.address.clone()));
         Self {
             upstream: upstream.clone(),
-            breaker: Breaker::default(),
-            checked: Checked::default(),
+            breaker,
+            checked,
+            lost: AtomicBool::new(lost),
             tls,
-            addresses,
+            addresses: all.addresses.clone(),
             fixed,
             resolved: Mutex::new(None),
         }
+    }
+
+    /// Whether its lease is lost. Returns whether that is news.
+    fn lose(&self, lost: bool) -> bool {
+        self.lost.swap(lost, Ordering::Relaxed) != lost
+    }
+
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    fn is_checked_by(&self, checked: Option<&Arc<Checked>>) -> bool {
+        match (&self.checked, checked) {
+            (Some(known), Some(checked)) => Arc::ptr_eq(known, checked),
+            (known, checked) => known.is_none() && checked.is_none(),
+        }
+    }
+
+    /// Whether its checks speak against it.
+    pub(crate) fn is_down(&self) -> bool {
+        self.checked.as_ref().is_some_and(|checked| checked.is_down())
+    }
+
+    /// Whether its checks or its lease speak against it.
+    pub(crate) fn is_out(&self) -> bool {
+        self.is_lost() || self.is_down()
     }
 
     pub(crate) fn upstream(&self) -> &Upstream {
         &self.upstream
     }
 
-    /// As far as we know: neither requests nor checks speak against it.
+    /// As far as we know: neither requests nor checks nor its own silence speak against it.
     pub(crate) fn is_up(&self) -> bool {
-        !self.breaker.is_open() && !self.checked.is_down()
+        !self.breaker.is_open() && !self.is_out()
     }
 
     pub(crate) fn address(&self) -> &str {
@@ -329,6 +405,8 @@ impl Counters {
             label: label.to_owned(),
             metrics: metrics.clone(),
             requests: Default::default(),
+            checks_passed: OnceLock::new(),
+            checks_failed: OnceLock::new(),
             duration: metrics.request_duration.with_label_values(&[label]),
             upstream_ok: metrics.upstream_requests.with_label_values(&[label, "ok"]),
         }
@@ -346,7 +424,10 @@ impl Counters {
     fn series(&self, row: usize, column: usize) -> Series {
         let labels =
             [self.label.as_str(), METHODS.get(row).unwrap_or(&"other"), CLASSES.get(column).unwrap_or(&"none")];
-        let shown = self.metrics.requests.with_label_values(&labels);
+        self.with_own(self.metrics.requests.with_label_values(&labels))
+    }
+
+    fn with_own(&self, shown: IntCounter) -> Series {
         let own = (self.label == OVERFLOW).then(|| IntCounter::new("own", "own").ok()).flatten();
         match own {
             Some(own) => Series { own, shared: Some(shown) },
@@ -362,7 +443,24 @@ impl Counters {
                 columns.flat_map(|column: usize| self.requests.iter().filter_map(move |row| row.get(column)?.get()));
             series.map(|series| series.own.get()).sum()
         };
-        Totals { requests: of(&CLASSES), successes: of(&["1xx", "2xx", "3xx"]), failures: of(&["5xx"]) }
+        let checks = |series: &OnceLock<Series>| series.get().map_or(0, |series| series.own.get());
+        Totals {
+            requests: of(&CLASSES),
+            successes: of(&["1xx", "2xx", "3xx"]),
+            failures: of(&["5xx"]),
+            checks_passed: checks(&self.checks_passed),
+            checks_failed: checks(&self.checks_failed),
+        }
+    }
+
+    /// Counts a health check of one of its instances.
+    pub(crate) fn checked(&self, good: bool) {
+        let (series, word) = if good { (&self.checks_passed, "ok") } else { (&self.checks_failed, "failed") };
+        series.get_or_init(|| self.check_series(word)).inc();
+    }
+
+    fn check_series(&self, word: &str) -> Series {
+        self.with_own(self.metrics.health_checks.with_label_values(&[self.label.as_str(), word]))
     }
 
     /// Counts a request to a platform that failed.
@@ -379,9 +477,5 @@ impl Counters {
     fn healthy(&self, instance: &Instance) {
         let labels = [self.label.as_str(), instance.address()];
         self.metrics.upstream_healthy.with_label_values(&labels).set(i64::from(instance.is_up()));
-    }
-
-    pub(crate) fn label(&self) -> &str {
-        &self.label
     }
 }

@@ -29,6 +29,6 @@ pub use assertion::{AssertionClaims, AssertionRequest, Assertions, TOKEN_TYPE};
 pub use error::{IdentityError, SignInError};
 pub use keys::Keys;
 pub use password::Password;
-pub use tokens::{NewToken, Token, TokenSecret, Tokens};
+pub use tokens::{Author, NewToken, Token, TokenSecret, Tokens};
 pub use vault::Vault;
 pub use verify::{AssertionProfile, KeySet, VerifyError, verify};

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::error::IdentityError;
 use crate::domain::{Actor, PrincipalId, Right, Role, Timestamp};
-use crate::store::{Durable, TokenRow};
+use crate::store::{Durable, RecordRow, TokenRow};
 
 /// Begins every token, so that scanners for leaked secrets know one when they see it.
 const PREFIX: &str = "yimen_";
@@ -57,6 +57,17 @@ impl NewToken {
         let (id, expires_at) = (Uuid::now_v7(), now.plus(life));
         Ok(Token { id, actor, scope, issued_by, issued_at: now, expires_at, revoked: None, used_at: None })
     }
+}
+
+/// Who issues or revokes, as the record has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Author<'a> {
+    /// Who.
+    pub principal: &'a PrincipalId,
+    /// In which role; `machine` for whoever has a shell on it.
+    pub role: &'a str,
+    /// The request; a name of the call where there is none.
+    pub request_id: &'a str,
 }
 
 /// What is known of a token, without what it opens.
@@ -118,10 +129,18 @@ impl Tokens {
         Self { durable }
     }
 
-    /// Issues a token; `Err` as [`NewToken::untried`] says, or the store.
-    pub async fn issue(&self, new: NewToken, now: Timestamp) -> Result<(Token, TokenSecret), IdentityError> {
+    /// Issues a token, with its record in the same step; `Err` as [`NewToken::untried`] says, or the store.
+    pub async fn issue(
+        &self,
+        new: NewToken,
+        author: Author<'_>,
+        now: Timestamp,
+    ) -> Result<(Token, TokenSecret), IdentityError> {
         let (token, secret) = (new.untried(now)?, secret()?);
-        self.durable.insert_token(&token.clone().into(), &hash(secret.reveal())).await?;
+        let mut writing = self.durable.writing().await?;
+        writing.insert_token(&token.clone().into(), &hash(secret.reveal())).await?;
+        writing.record(&record("issue-token", &object(token.id), author, now)).await?;
+        writing.commit().await?;
         Ok((token, secret))
     }
 
@@ -147,9 +166,34 @@ impl Tokens {
         Ok(self.durable.tokens(after, limit).await?.into_iter().map(Token::from).collect())
     }
 
-    /// Ends a token; the next call that shows it is refused. `false`: there is none of that id.
-    pub async fn revoke(&self, id: Uuid, by: &PrincipalId, now: Timestamp) -> Result<bool, IdentityError> {
-        Ok(self.durable.revoke_token(id, by, now).await?)
+    /// Ends a token, with its record in the same step; the next call that shows it is refused. `false`: there is none of that id.
+    pub async fn revoke(&self, id: Uuid, author: Author<'_>, now: Timestamp) -> Result<bool, IdentityError> {
+        let mut writing = self.durable.writing().await?;
+        if !writing.revoke_token(id, author.principal, now).await? {
+            return Ok(false);
+        }
+        writing.record(&record("revoke-token", &object(id), author, now)).await?;
+        writing.commit().await?;
+        Ok(true)
+    }
+}
+
+fn object(id: Uuid) -> String {
+    format!("token {id}")
+}
+
+fn record<'a>(action: &'a str, object: &'a str, author: Author<'a>, at: Timestamp) -> RecordRow<'a> {
+    let Author { principal, role, request_id } = author;
+    RecordRow {
+        at,
+        actor: principal.as_str(),
+        role,
+        action,
+        object,
+        before: None,
+        after: None,
+        result: "ok",
+        request_id,
     }
 }
 
@@ -183,6 +227,8 @@ impl From<Token> for TokenRow {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
 
     async fn tokens() -> (tempfile::TempDir, Tokens) {
@@ -201,12 +247,17 @@ mod tests {
         NewToken { actor, scope: scope.to_vec(), life: Token::LIFE, issued_by: "machine".parse().unwrap() }
     }
 
+    fn machine() -> Author<'static> {
+        static MACHINE: LazyLock<PrincipalId> = LazyLock::new(|| "machine".parse().unwrap());
+        Author { principal: &MACHINE, role: "machine", request_id: "command line" }
+    }
+
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
     #[tokio::test]
     async fn a_token_opens_until_it_expires_or_is_revoked_and_is_stored_as_a_hash_only() {
         let (folder, tokens) = tokens().await;
-        let (made, secret) = tokens.issue(new(Role::Operator, None, &[Right::Read]), NOW).await.unwrap();
+        let (made, secret) = tokens.issue(new(Role::Operator, None, &[Right::Read]), machine(), NOW).await.unwrap();
         let shown = secret.reveal();
         assert!(shown.starts_with("yimen_") && shown.len() == 49, "{}", shown.len());
         let found = tokens.admit(shown, NOW).await.unwrap().unwrap();
@@ -219,17 +270,38 @@ mod tests {
             assert!(!bytes.windows(shown.len()).any(|part| part == shown.as_bytes()), "the token is on the disk");
         }
         let by = "han.meimei".parse().unwrap();
-        assert!(tokens.revoke(made.id, &by, NOW).await.unwrap());
-        assert!(!tokens.revoke(Uuid::nil(), &by, NOW).await.unwrap());
+        let author = Author { principal: &by, role: "operator", request_id: "request-7" };
+        assert!(tokens.revoke(made.id, author, NOW).await.unwrap());
+        assert!(!tokens.revoke(Uuid::nil(), author, NOW).await.unwrap());
         assert_eq!(tokens.admit(shown, NOW).await.unwrap(), None, "revoked");
-        assert!(tokens.revoke(made.id, &"later".parse().unwrap(), NOW).await.unwrap());
+        assert!(tokens.revoke(made.id, machine(), NOW).await.unwrap());
         assert_eq!(tokens.get(made.id).await.unwrap().unwrap().revoked, Some((by, NOW)), "the first one's word stays");
+    }
+
+    #[tokio::test]
+    async fn issue_and_revocation_are_in_the_record() {
+        let (folder, tokens) = tokens().await;
+        let (made, _) = tokens.issue(new(Role::Viewer, None, &[]), machine(), NOW).await.unwrap();
+        let by = "han.meimei".parse().unwrap();
+        let author = Author { principal: &by, role: "operator", request_id: "request-7" };
+        tokens.revoke(made.id, author, NOW).await.unwrap();
+        let address = format!("sqlite:{}", folder.path().join("register.db").display());
+        let file = sqlx::AnyPool::connect(&address).await.unwrap();
+        let rows =
+            sqlx::query("SELECT actor || ' ' || role || ' ' || action || ' ' || object FROM record ORDER BY sequence");
+        let rows = rows.fetch_all(&file).await.unwrap();
+        let told: Vec<String> = rows.iter().map(|row| sqlx::Row::get(row, 0)).collect();
+        let id = made.id;
+        assert_eq!(
+            told,
+            [format!("machine machine issue-token token {id}"), format!("han.meimei operator revoke-token token {id}")]
+        );
     }
 
     #[tokio::test]
     async fn the_last_use_is_noted_once_a_minute() {
         let (_folder, tokens) = tokens().await;
-        let (made, secret) = tokens.issue(new(Role::Viewer, None, &[]), NOW).await.unwrap();
+        let (made, secret) = tokens.issue(new(Role::Viewer, None, &[]), machine(), NOW).await.unwrap();
         for (after, noted) in [(0, 0), (59, 0), (60, 60), (61, 60), (119, 60), (120, 120)] {
             let at = |seconds| NOW.plus(Duration::from_secs(seconds));
             tokens.admit(secret.reveal(), at(after)).await.unwrap().unwrap();
@@ -240,7 +312,7 @@ mod tests {
     #[tokio::test]
     async fn what_no_token_may_be_is_refused() {
         let (_folder, tokens) = tokens().await;
-        let refused = async |new: NewToken| tokens.issue(new, NOW).await.unwrap_err();
+        let refused = async |new: NewToken| tokens.issue(new, machine(), NOW).await.unwrap_err();
         assert!(matches!(refused(new(Role::Platform, None, &[])).await, IdentityError::TokenPlatform));
         assert!(matches!(refused(new(Role::Viewer, Some("hangzhou"), &[])).await, IdentityError::TokenPlatform));
         let scope = new(Role::Viewer, None, &[Right::Read, Right::Review]);

@@ -13,7 +13,7 @@ use super::operation::{Operation, Takes};
 use super::parameters::{Kind, Parameter};
 use crate::domain::{Assurance, DivisionCode, ItemCode, PlatformId, Right, Timestamp};
 use crate::registry::{Lease, Object, may};
-use crate::routing::{Action, Matches, Platform, Route, RouteTable};
+use crate::routing::{Action, Found, Matches, Platform, Route, RouteTable};
 
 const TAG: &str = "In force";
 const LEASES: &str = "/v1/platforms/{id}/instances/{address}/lease";
@@ -33,7 +33,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .needs(Right::Read)
             .of(&[ID]),
         Operation::get("/v1/platforms/{id}/instances", "listInstances", "Instances", instances)
-            .says(TAG, "Its instances, and what they said of themselves")
+            .says(TAG, "Its instances, what they said of themselves and what this node found of them")
             .needs(Right::Read)
             .of(&[ID]),
         Operation::new(Method::PUT, LEASES, "renewLease", "LeaseView", renew)
@@ -159,10 +159,34 @@ struct InstanceView<'a> {
     canary: bool,
     tls: bool,
     lease: Option<LeaseView>,
+    /// What this node found.
+    health: HealthView,
+}
+
+#[derive(Serialize)]
+struct HealthView {
+    state: &'static str,
+    breaker: &'static str,
+    since: Option<Timestamp>,
+}
+
+impl HealthView {
+    /// `found`: what speaks against an instance. `state` is its checks' word, or `unchecked`.
+    fn of(found: Option<Found>, is_checked: bool) -> Self {
+        let state = match found {
+            Some(Found { down: true, .. }) => "down",
+            _ if is_checked => "up",
+            _ => "unchecked",
+        };
+        let breaker = if found.is_some_and(|found| found.breaker_open) { "open" } else { "closed" };
+        Self { state, breaker, since: found.map(|found| found.since) }
+    }
 }
 
 async fn instances(management: Management, call: Call) -> Result<Answer, Fault> {
     let leases = management.leases.all().await?;
+    let live = management.register.routes().clone();
+    let known = live.instances();
     with_platform(&management, &call, |platform| {
         let said =
             |address: &str| leases.iter().find(|lease| lease.platform == platform.id && lease.address == address);
@@ -172,6 +196,7 @@ async fn instances(management: Management, call: Call) -> Result<Answer, Fault> 
             canary: upstream.canary,
             tls: upstream.tls,
             lease: said(&upstream.address).map(|lease| LeaseView::of(lease, call.now)),
+            health: HealthView::of(known.found(&platform.id, &upstream.address), platform.health.is_some()),
         });
         Ok(Answer::of(&serde_json::json!({ "entries": view.collect::<Vec<_>>() })))
     })

@@ -272,7 +272,7 @@ fn of_filings() -> Vec<(&'static str, Schema)> {
 
 fn of_reports() -> Vec<(&'static str, Schema)> {
     let id = || text_of(PLATFORM_ID);
-    let reasons = ["unused", "nothing-succeeds", "expired", "unattested", "overlapping"];
+    let reasons = ["unused", "nothing-succeeds", "expired", "unattested", "stale-health", "overlapping"];
     vec![
         ("ZombiePage", page("Zombie")),
         (
@@ -350,7 +350,17 @@ fn of_nodes() -> Vec<(&'static str, Schema)> {
                 "An instance of a platform.",
                 keys! {
                     "address": text(), "weight": count(), "canary": flag(), "tls": flag(),
-                    "lease": maybe(reference("LeaseView")),
+                    "lease": maybe(reference("LeaseView")), "health": reference("Health"),
+                },
+            ),
+        ),
+        (
+            "Health",
+            object(
+                "What this node found of an instance; `since` when it is down or its breaker open.",
+                keys! {
+                    "state": words(&["up", "down", "unchecked"]), "breaker": words(&["closed", "open"]),
+                    "since": maybe(time()),
                 },
             ),
         ),
@@ -410,7 +420,7 @@ fn filing_platform() -> Schema {
             "attributes?": list(text_of("^[a-z_]{1,40}$"), 40), "inflight_max?": number(1, 1_000_000),
             "ca?": text(), "client_certificate?": text(), "client_key?": text(),
             "health?": object("How instances are checked.", keys! {
-                "path": text_of("^/[!-~]{0,255}$"), "every_s?": number(1, 3600), "timeout_ms?": number(10, 60_000),
+                "path?": text_of("^/[!-~]{0,255}$"), "tcp?": flag(), "every_s?": number(1, 3600), "timeout_ms?": number(10, 60_000),
             }),
             "canary?": object("Who meets a new version.", keys! {
                 "share?": number(0, 100), "header?": text(), "divisions?": list(text_of(DIVISION), 1000),

@@ -13,7 +13,7 @@ use super::fault::Fault;
 use super::operation::{Operation, Takes};
 use super::parameters::{Kind, Parameter};
 use crate::domain::{Actor, DivisionCode, PlatformId, PrincipalId, Right, Role, Timestamp};
-use crate::identity::{NewToken, Token};
+use crate::identity::{Author, NewToken, Token};
 use crate::registry::{Object, may};
 
 const TAG: &str = "Tokens";
@@ -124,7 +124,7 @@ async fn revoke(management: Management, call: Call) -> Result<Answer, Fault> {
     if call.dry_run() {
         return Ok(Answer::of(&TokenView::of(&token, call.now)));
     }
-    management.tokens.revoke(token.id, call.principal(), call.now).await?;
+    management.tokens.revoke(token.id, author(&call), call.now).await?;
     tracing::info!(request_id = call.request_id, token = %token.id, "token revoked");
     get(management, call).await
 }
@@ -136,11 +136,16 @@ async fn issue(management: Management, call: Call) -> Result<Answer, Fault> {
         let token = new.untried(call.now)?;
         return Ok(Answer::of(&TokenView { id: None, ..TokenView::of(&token, call.now) }));
     }
-    let (token, secret) = management.tokens.issue(new, call.now).await?;
+    let (token, secret) = management.tokens.issue(new, author(&call), call.now).await?;
     tracing::info!(request_id = call.request_id, token = %token.id, "token issued");
     let kept = TokenView::of(&token, call.now);
     let shown = TokenView { token: Some(secret.reveal()), ..TokenView::of(&token, call.now) };
     Ok(Answer::of(&shown).kept_as(&kept).made(format!("/v1/tokens/{}", token.id), false))
+}
+
+fn author(call: &Call) -> Author<'_> {
+    let actor = &call.caller.actor;
+    Author { principal: &actor.principal, role: actor.role.word(), request_id: &call.request_id }
 }
 
 fn asked(management: &Management, call: &Call) -> Result<NewToken, Fault> {

@@ -1,7 +1,7 @@
 //! The health check of a filing.
 
 use super::words::CanonicalPath;
-use crate::routing::HealthCheck;
+use crate::routing::{HealthCheck, Probe};
 use crate::written::Fields;
 
 /// Often enough to see an outage within half a minute (three failures), seldom enough for the smallest platform.
@@ -9,9 +9,14 @@ const EVERY_S: u64 = 10;
 /// A page made for checks answers in milliseconds; a second is the deadline for connections too.
 const TIMEOUT_MS: u64 = 1000;
 
-/// Reads `health = { path = "/…", every_s = 10, timeout_ms = 1000 }`; `None` when something in it is wrong.
+/// Reads `health = { path = "/…", every_s = 10, timeout_ms = 1000 }`, or `tcp = true` in the place of the path; `None` when
+/// something in it is wrong.
 pub(super) fn read(fields: Fields<'_>) -> Option<HealthCheck> {
-    let path = fields.required::<CanonicalPath>("path", "the path to ask, such as /health");
+    let probe = if fields.flag("tcp", false) {
+        Some(Probe::Tcp) // a path beside it is told as a key that is not known
+    } else {
+        fields.required::<CanonicalPath>("path", "the path to ask, such as /health").map(|path| Probe::Http(path.0))
+    };
     let every_s = fields.number("every_s", EVERY_S, 1..=3600);
     let timeout_ms = fields.number("timeout_ms", TIMEOUT_MS.min(every_s * 1000), 10..=60_000);
     if timeout_ms > every_s * 1000 {
@@ -24,5 +29,5 @@ pub(super) fn read(fields: Fields<'_>) -> Option<HealthCheck> {
     }
     fields.finish();
     let (every_s, timeout_ms) = (u32::try_from(every_s).ok()?, u32::try_from(timeout_ms).ok()?);
-    Some(HealthCheck { path: path?.0, every_s, timeout_ms })
+    Some(HealthCheck { probe: probe?, every_s, timeout_ms })
 }

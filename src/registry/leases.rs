@@ -1,5 +1,6 @@
-//! Leases: instances that say by themselves that they are alive. One that once said so and says so no more is lost; nothing of
-//! the filing changes. TODO-correctness: the data plane does not look at leases yet, so a lost instance is still asked.
+//! Leases: instances that say by themselves that they are alive. One that once said so and says so no more is lost: it gets no
+//! requests until it says so again, and nothing of the filing changes. Each node asks for lost leases when it looks at the
+//! register; while the register is away nobody knows who is alive, so what was last known goes on.
 
 use std::sync::Arc;
 use std::time::Duration;

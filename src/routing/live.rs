@@ -1,10 +1,11 @@
-//! The table in force.
+//! The table in force, and what is known of its instances.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
+use super::instances::Instances;
 use super::table::RouteTable;
 
 /// The table in force, replaced whole. Readers never wait; a request keeps the table it started with.
@@ -12,12 +13,19 @@ use super::table::RouteTable;
 pub struct LiveTable {
     table: ArcSwap<RouteTable>,
     publishing: Mutex<()>, // so that revisions go into force in their order
+    instances: Instances,
 }
 
 impl LiveTable {
     /// Puts the first table into force, as revision 1.
     pub fn new(table: RouteTable) -> Self {
-        Self { table: ArcSwap::from_pointee(table.with_revision(1)), publishing: Mutex::new(()) }
+        let table = ArcSwap::from_pointee(table.with_revision(1));
+        Self { table, publishing: Mutex::new(()), instances: Instances::default() }
+    }
+
+    /// What is known of instances beside what is filed.
+    pub fn instances(&self) -> &Instances {
+        &self.instances
     }
 
     /// The table in force now.

@@ -79,14 +79,23 @@ pub struct Canary {
 }
 
 /// What each instance of a platform is asked now and then.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HealthCheck {
-    /// Canonical and absolute; any 2xx is good.
-    pub path: Box<str>,
+    /// What is done.
+    pub probe: Probe,
     /// Seconds from one check to the next (10).
     pub every_s: u32,
     /// Milliseconds for one check with connection and all (1000).
     pub timeout_ms: u32,
+}
+
+/// What a health check does.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Probe {
+    /// GET of this path, canonical and absolute; any 2xx is good.
+    Http(Box<str>),
+    /// A connection is good; nothing is said on it.
+    Tcp,
 }
 
 /// One instance of a platform.
@@ -106,4 +115,15 @@ pub struct Upstream {
     pub trust: Option<Arc<Trust>>,
     /// Whether to speak HTTP/2 to it.
     pub http2: bool,
+}
+
+impl Upstream {
+    /// Whether both are reached at the same address in the same way, whatever share of the requests they get.
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        let of = |upstream: &Self| (upstream.tls, upstream.http2);
+        of(self) == of(other)
+            && self.address == other.address
+            && self.server_name == other.server_name
+            && self.trust == other.trust
+    }
 }

@@ -17,6 +17,10 @@ pub struct Totals {
     pub successes: u64,
     /// Answered 5xx, by the platform or in its place.
     pub failures: u64,
+    /// Health checks of its instances that went well.
+    pub checks_passed: u64,
+    /// Health checks of its instances that failed.
+    pub checks_failed: u64,
 }
 
 /// A platform's use on a day as one run of a node saw it. Runs of the same day are added up.
@@ -107,6 +111,8 @@ impl State {
         tally.counts.requests += total.requests.saturating_sub(before.requests);
         tally.counts.successes += successes;
         tally.counts.failures += total.failures.saturating_sub(before.failures);
+        tally.counts.checks_passed += total.checks_passed.saturating_sub(before.checks_passed);
+        tally.counts.checks_failed += total.checks_failed.saturating_sub(before.checks_failed);
         tally.last_success = if successes > 0 { Some(now) } else { tally.last_success };
         tally.unsaid = true;
     }
@@ -128,7 +134,7 @@ mod tests {
     }
 
     fn totals(requests: u64, successes: u64) -> [(PlatformId, Totals); 1] {
-        [(hangzhou(), Totals { requests, successes, failures: requests - successes })]
+        [(hangzhou(), Totals { requests, successes, failures: requests - successes, ..Totals::default() })]
     }
 
     #[test]
@@ -139,7 +145,7 @@ mod tests {
         collector.said(&rows, at(0));
         assert!(collector.rows(totals(10, 8), at(60_000)).is_empty());
         let rows = collector.rows(totals(15, 8), at(120_000));
-        assert_eq!(rows[0].counts, Totals { requests: 15, successes: 8, failures: 7 });
+        assert_eq!(rows[0].counts, Totals { requests: 15, successes: 8, failures: 7, ..Totals::default() });
         assert_eq!(rows[0].last_success, Some(at(0)));
     }
 

@@ -69,6 +69,8 @@ impl Usage {
             requests: day.counts.requests,
             successes: day.counts.successes,
             failures: day.counts.failures,
+            checks_passed: day.counts.checks_passed,
+            checks_failed: day.counts.checks_failed,
             last_success: day.last_success,
             people: day.people.to_text(),
         }
@@ -85,7 +87,13 @@ fn day_of(row: &DayOfUseRow) -> Option<DayOfUse> {
     Some(DayOfUse {
         platform: row.platform.clone(),
         day: row.day.parse().ok()?,
-        counts: Totals { requests: row.requests, successes: row.successes, failures: row.failures },
+        counts: Totals {
+            requests: row.requests,
+            successes: row.successes,
+            failures: row.failures,
+            checks_passed: row.checks_passed,
+            checks_failed: row.checks_failed,
+        },
         last_success: row.last_success,
         people: People::from_text(&row.people)?,
     })
@@ -100,6 +108,8 @@ fn folded(first: &DayOfUseRow, others: &[DayOfUseRow]) -> DayOfUseRow {
         requests: all().map(|row| row.requests).sum(),
         successes: all().map(|row| row.successes).sum(),
         failures: all().map(|row| row.failures).sum(),
+        checks_passed: all().map(|row| row.checks_passed).sum(),
+        checks_failed: all().map(|row| row.checks_failed).sum(),
         last_success: all().filter_map(|row| row.last_success).max(),
         people: People::together(&people).to_text(),
         ..first.clone()

@@ -12,6 +12,8 @@ use crate::domain::{PlatformId, Season, Timestamp};
 const WINDOWS: [u16; 3] = [30, 90, 180];
 /// The owner says once a year that the platform is needed.
 const ATTESTED_FOR_DAYS: i32 = 366;
+/// An outage of days is no state; a platform that was not well for a month is not looked after.
+const STALE_AFTER_DAYS: i32 = 30;
 
 /// What the register knows of a platform that the report needs.
 #[derive(Clone, Debug)]
@@ -67,6 +69,11 @@ pub enum Reason {
         /// When that was said last.
         last: Option<Date>,
     },
+    /// All checks of its instances have failed.
+    StaleHealth {
+        /// For so many days, as far back as the report looks.
+        days: u32,
+    },
     /// Others do the same.
     Overlapping {
         /// Who.
@@ -108,6 +115,7 @@ pub fn judge(filed: &Filed, days: &[DayOfUse], idle_days: u32, today: Date) -> J
         let idle_days = idle;
         reasons.push(if asked { Reason::NothingSucceeds { idle_days } } else { Reason::Unused { idle_days } });
     }
+    reasons.extend(stale_for(days, today).map(|days| Reason::StaleHealth { days }));
     reasons.extend(filed.valid_until.filter(|last| *last < today).map(|valid_until| Reason::Expired { valid_until }));
     let attested = filed.attested.unwrap_or(filed.since);
     if between(attested, today) > ATTESTED_FOR_DAYS {
@@ -123,6 +131,18 @@ pub fn judge(filed: &Filed, days: &[DayOfUse], idle_days: u32, today: Date) -> J
         last_success: days.iter().filter_map(|day| day.last_success).max(),
         spans: WINDOWS.map(|window| span(days, window, today)),
     }
+}
+
+/// Days since its instances were last found well, of a platform that is still checked and was not well for a month.
+fn stale_for(days: &[DayOfUse], today: Date) -> Option<u32> {
+    let last_well = days.iter().filter(|day| day.counts.checks_passed > 0).map(|day| day.day).max();
+    let failing = days.iter().filter(|day| day.counts.checks_failed > 0 && last_well.is_none_or(|well| day.day > well));
+    let (first, last) = failing.fold((None, None), |(first, last): (Option<Date>, Option<Date>), day| {
+        (Some(first.map_or(day.day, |first| first.min(day.day))), last.max(Some(day.day)))
+    });
+    let is_now = last.is_some_and(|last| between(last, today) <= 1);
+    let stale = first.map_or(0, |first| between(first, today) + 1);
+    (is_now && stale >= STALE_AFTER_DAYS).then(|| stale.unsigned_abs())
 }
 
 /// Days of the season since it was last of use, or since it was there.
@@ -193,11 +213,11 @@ mod tests {
     }
 
     fn good(requests: u64) -> Option<Totals> {
-        Some(Totals { requests, successes: requests, failures: 0 })
+        Some(Totals { requests, successes: requests, ..Totals::default() })
     }
 
     fn bad(requests: u64) -> Option<Totals> {
-        Some(Totals { requests, successes: 0, failures: requests })
+        Some(Totals { requests, failures: requests, ..Totals::default() })
     }
 
     #[test]
@@ -234,6 +254,22 @@ mod tests {
         assert_eq!(unused, [Reason::Unused { idle_days: 100 }]);
         let broken = reasons("broken", &traffic("broken", |ago| if ago >= 100 { good(1) } else { bad(1) }));
         assert_eq!(broken, [Reason::NothingSucceeds { idle_days: 100 }]);
+    }
+
+    #[test]
+    fn a_platform_whose_checks_failed_for_a_month_and_still_do_has_stale_health() {
+        let checked = |passed: fn(u32) -> bool, failed: fn(u32) -> bool| {
+            let days = traffic("checked", |ago| {
+                let (checks_passed, checks_failed) = (u64::from(passed(ago)), u64::from(failed(ago)));
+                Some(Totals { requests: 1, successes: 1, checks_passed, checks_failed, ..Totals::default() })
+            });
+            judge(&filed("checked", "2024-01-01"), &days, 90, day(TODAY)).reasons
+        };
+        assert_eq!(checked(|ago| ago >= 40, |_| true), [Reason::StaleHealth { days: 40 }]);
+        assert_eq!(checked(|_| false, |_| true), [Reason::StaleHealth { days: 180 }]);
+        assert_eq!(checked(|ago| ago >= 20, |_| true), [], "twenty days are an outage");
+        assert_eq!(checked(|ago| ago % 7 == 0, |_| true), [], "it comes and goes");
+        assert_eq!(checked(|_| false, |ago| ago > 10), [], "nobody checks it any more");
     }
 
     #[test]

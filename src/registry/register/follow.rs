@@ -263,9 +263,15 @@ impl Register {
         self.changed.notify_one();
     }
 
-    /// One look at the register and at the calendar, as `run` does them.
+    /// One look at the register, at the calendar and at leases, as `run` does them.
     pub async fn look(&self, now: Timestamp) {
-        let _ = self.catch_up(now).await; // it has told what is wrong
+        if self.catch_up(now).await.is_err() {
+            return; // it has told what is wrong; a lease that could not be renewed meanwhile is not lost
+        }
+        match self.durable.lost_leases(now).await {
+            Ok(lost) => self.live.instances().lose(lost.into_iter().collect()),
+            Err(cause) => tracing::warn!(%cause, "leases cannot be read; what was known of them goes on"),
+        }
     }
 
     /// What this node tells of itself; without the time, so that it can be compared.

@@ -156,4 +156,18 @@ impl Durable {
         };
         rows.iter().map(read).collect()
     }
+
+    /// Instances whose lease has run out.
+    pub async fn lost_leases(&self, now: Timestamp) -> Result<Vec<(PlatformId, Box<str>)>, StoreError> {
+        let work = sqlx::query("SELECT platform, address FROM lease WHERE expires_at <= $1 LIMIT $2")
+            .bind(number(now))
+            .bind(LEASES_MAX)
+            .fetch_all(self.reader().await?);
+        let name = |row: &AnyRow| {
+            let platform: String = row.try_get("platform").map_err(failed)?;
+            let address: String = row.try_get("address").map_err(failed)?;
+            Ok((platform.parse().map_err(|_| StoreError::Corrupt { what: "a lease" })?, address.into()))
+        };
+        self.asked(work).await?.iter().map(name).collect()
+    }
 }

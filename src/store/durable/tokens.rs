@@ -4,7 +4,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
-use super::{Durable, failed, number, time};
+use super::{Durable, Writing, failed, number, time};
 use crate::domain::{DivisionCode, PlatformId, PrincipalId, Right, Role, Timestamp};
 use crate::store::StoreError;
 
@@ -36,26 +36,6 @@ pub struct TokenRow {
 }
 
 impl Durable {
-    /// Adds a token, known by the SHA-256 of it in hex.
-    pub async fn insert_token(&self, token: &TokenRow, hash: &str) -> Result<(), StoreError> {
-        let insert = "INSERT INTO token (id, hash, principal, role, division, platform, scope, issued_by, issued_at, \
-                      expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-        let scope: Vec<&str> = token.scope.iter().map(|right| right.word()).collect();
-        let work = sqlx::query(insert)
-            .bind(token.id.to_string())
-            .bind(hash)
-            .bind(token.principal.as_str())
-            .bind(token.role.word())
-            .bind(token.division.to_string())
-            .bind(token.platform.as_ref().map(PlatformId::as_str))
-            .bind(scope.join(" "))
-            .bind(token.issued_by.as_str())
-            .bind(number(token.issued_at))
-            .bind(number(token.expires_at))
-            .execute(self.writer().await?);
-        self.asked(work).await.map(|_| ())
-    }
-
     /// The token with this hash, whether it still opens anything or not.
     pub async fn token_by_hash(&self, hash: &str) -> Result<Option<TokenRow>, StoreError> {
         let work = sqlx::query("SELECT * FROM token WHERE hash = $1").bind(hash).fetch_optional(self.reader().await?);
@@ -79,15 +59,6 @@ impl Durable {
         self.asked(work).await?.iter().map(token).collect()
     }
 
-    /// Ends a token; one that has ended keeps who ended it first. `false` when there is no such token.
-    pub async fn revoke_token(&self, id: Uuid, by: &PrincipalId, now: Timestamp) -> Result<bool, StoreError> {
-        let revoke = "UPDATE token SET revoked_by = COALESCE(revoked_by, $2), revoked_at = COALESCE(revoked_at, $3) \
-                      WHERE id = $1";
-        let work =
-            sqlx::query(revoke).bind(id.to_string()).bind(by.as_str()).bind(number(now)).execute(self.writer().await?);
-        Ok(self.asked(work).await?.rows_affected() == 1)
-    }
-
     /// Notes that a token was used.
     pub async fn token_used(&self, id: Uuid, now: Timestamp) -> Result<(), StoreError> {
         let work = sqlx::query("UPDATE token SET used_at = $2 WHERE id = $1")
@@ -95,6 +66,35 @@ impl Durable {
             .bind(number(now))
             .execute(self.writer().await?);
         self.asked(work).await.map(|_| ())
+    }
+}
+
+impl Writing {
+    /// Adds a token, under the hash of what opens it.
+    pub async fn insert_token(&mut self, token: &TokenRow, hash: &str) -> Result<(), StoreError> {
+        let insert = "INSERT INTO token (id, hash, principal, role, division, platform, scope, issued_by, issued_at, \
+                      expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+        let scope: Vec<&str> = token.scope.iter().map(|right| right.word()).collect();
+        let query = sqlx::query(insert)
+            .bind(token.id.to_string())
+            .bind(hash.to_owned())
+            .bind(token.principal.as_str().to_owned())
+            .bind(token.role.word())
+            .bind(token.division.to_string())
+            .bind(token.platform.as_ref().map(|id| id.as_str().to_owned()))
+            .bind(scope.join(" "))
+            .bind(token.issued_by.as_str().to_owned())
+            .bind(number(token.issued_at))
+            .bind(number(token.expires_at));
+        self.run(query).await.map(drop)
+    }
+
+    /// Ends a token; one that has ended keeps who ended it first. `false` when there is no such token.
+    pub async fn revoke_token(&mut self, id: Uuid, by: &PrincipalId, now: Timestamp) -> Result<bool, StoreError> {
+        let revoke = "UPDATE token SET revoked_by = COALESCE(revoked_by, $2), revoked_at = COALESCE(revoked_at, $3) \
+                      WHERE id = $1";
+        let query = sqlx::query(revoke).bind(id.to_string()).bind(by.as_str().to_owned()).bind(number(now));
+        Ok(self.run(query).await? == 1)
     }
 }
 

@@ -7,7 +7,7 @@ use super::{Durable, failed, number, signed, time, unsigned};
 use crate::domain::{PlatformId, Timestamp};
 use crate::store::StoreError;
 
-/// Rows of one statement: SQLite takes 32,766 arguments, PostgreSQL 65,535, and a row has eight.
+/// Rows of one statement: SQLite takes 32,766 arguments, PostgreSQL 65,535, and a row has ten.
 const ROWS_MAX: usize = 500;
 /// Days that one call of `fold_days` looks at: one pass a minute gets through 20,000 platforms within a few hours of midnight.
 const FOLDED_MAX: i64 = 200;
@@ -27,6 +27,10 @@ pub struct DayOfUseRow {
     pub successes: u64,
     /// Answered 5xx.
     pub failures: u64,
+    /// Health checks that went well.
+    pub checks_passed: u64,
+    /// Health checks that failed.
+    pub checks_failed: u64,
     /// When one last went well.
     pub last_success: Option<Timestamp>,
     /// A sketch of who came.
@@ -48,13 +52,11 @@ impl Durable {
 
     /// The days of one platform after `day`.
     pub async fn days(&self, platform: &PlatformId, day: &str) -> Result<Vec<DayOfUseRow>, StoreError> {
-        let work = sqlx::query(
-            "SELECT platform_id, day, run, requests, successes, failures, last_success, people FROM day_of_use \
-             WHERE platform_id = $1 AND day > $2 ORDER BY day, run LIMIT 100000",
-        )
-        .bind(platform.as_str())
-        .bind(day)
-        .fetch_all(self.reader().await?);
+        let work =
+            sqlx::query("SELECT * FROM day_of_use WHERE platform_id = $1 AND day > $2 ORDER BY day, run LIMIT 100000")
+                .bind(platform.as_str())
+                .bind(day)
+                .fetch_all(self.reader().await?);
         self.asked(work).await?.iter().map(row).collect()
     }
 
@@ -110,15 +112,12 @@ impl Durable {
     ) -> Result<(), StoreError> {
         let mut transaction = self.writer().await?.begin().await.map_err(failed)?;
         // Whoever deletes the rows has them: another node's delete waits for this one and then finds none.
-        let taken = sqlx::query(
-            "DELETE FROM day_of_use WHERE platform_id = $1 AND day = $2 RETURNING platform_id, day, run, requests, successes, \
-             failures, last_success, people",
-        )
-        .bind(platform.as_str())
-        .bind(day)
-        .fetch_all(&mut *transaction)
-        .await
-        .map_err(failed)?;
+        let taken = sqlx::query("DELETE FROM day_of_use WHERE platform_id = $1 AND day = $2 RETURNING *")
+            .bind(platform.as_str())
+            .bind(day)
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(failed)?;
         let rows: Vec<DayOfUseRow> = taken.iter().map(row).collect::<Result<_, _>>()?;
         let Some((first, others)) = rows.split_first() else { return Ok(()) };
         put(&mut transaction, &[fold(first, others)]).await?;
@@ -127,16 +126,18 @@ impl Durable {
 }
 
 async fn put(transaction: &mut Transaction<'static, Any>, rows: &[DayOfUseRow]) -> Result<(), StoreError> {
-    const COLUMNS: usize = 8;
+    const COLUMNS: usize = 10;
     let places = |row: usize| {
         let places: Vec<String> = (1..=COLUMNS).map(|column| format!("${}", row * COLUMNS + column)).collect();
         format!("({})", places.join(", "))
     };
     let values: Vec<String> = (0..rows.len()).map(places).collect();
     let statement = format!(
-        "INSERT INTO day_of_use (platform_id, day, run, requests, successes, failures, last_success, people) VALUES {} \
+        "INSERT INTO day_of_use (platform_id, day, run, requests, successes, failures, last_success, people, checks_passed, \
+         checks_failed) VALUES {} \
          ON CONFLICT (platform_id, day, run) DO UPDATE SET requests = excluded.requests, successes = excluded.successes, \
-         failures = excluded.failures, last_success = excluded.last_success, people = excluded.people",
+         failures = excluded.failures, last_success = excluded.last_success, people = excluded.people, \
+         checks_passed = excluded.checks_passed, checks_failed = excluded.checks_failed",
         values.join(", ")
     );
     let mut query = sqlx::query(AssertSqlSafe(statement)); // nothing in it but places
@@ -149,13 +150,15 @@ async fn put(transaction: &mut Transaction<'static, Any>, rows: &[DayOfUseRow]) 
             .bind(signed(row.successes))
             .bind(signed(row.failures))
             .bind(row.last_success.map(number))
-            .bind(row.people.as_str());
+            .bind(row.people.as_str())
+            .bind(signed(row.checks_passed))
+            .bind(signed(row.checks_failed));
     }
     query.execute(&mut **transaction).await.map(drop).map_err(failed)
 }
 
 fn platform(row: &AnyRow) -> Result<PlatformId, StoreError> {
-    let text: String = row.try_get(0).map_err(failed)?;
+    let text: String = row.try_get("platform_id").map_err(failed)?;
     text.parse().map_err(|_| StoreError::Corrupt { what: "a platform's name" })
 }
 
@@ -169,6 +172,8 @@ fn row(row: &AnyRow) -> Result<DayOfUseRow, StoreError> {
         requests: count("requests")?,
         successes: count("successes")?,
         failures: count("failures")?,
+        checks_passed: count("checks_passed")?,
+        checks_failed: count("checks_failed")?,
         last_success: row.try_get::<Option<i64>, _>("last_success").map_err(failed)?.map(time).transpose()?,
         people: text("people")?,
     })
