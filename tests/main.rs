@@ -36,6 +36,7 @@ mod platform_origins;
 mod platform_tls;
 mod proxy_protocol;
 mod queue;
+mod random_calls;
 mod rate_limits;
 mod readme;
 mod redirect;
