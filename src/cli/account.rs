@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::domain::{BadAssurance, BadSubjectKind, Timestamp};
 use crate::identity::{Account, Accounts, IdentityError, Login, NewAccount, Password};
 use crate::metrics::Metrics;
-use crate::session::{SealKey, SessionError, Sessions};
+use crate::session::{EndReason, SealKey, SessionError, Sessions};
 use crate::store::{Durable, StoreError};
 
 /// A password has 128 characters at most; the rest of a wrong file is not read.
@@ -95,20 +95,26 @@ fn with_accounts(config: &Config, work: Work) -> Result<Account, AccountError> {
         match work {
             Work::Add(new, now) => Ok(accounts.add(new, now).await?),
             Work::Enable(login, now) => Ok(accounts.enable(&login, now).await?),
-            Work::Disable(login, now) => end_sessions(config, accounts.disable(&login, now).await?).await,
+            Work::Disable(login, now) => {
+                end_sessions(config, accounts.disable(&login, now).await?, EndReason::Disabled).await
+            }
             Work::Password(login, new, now) => {
-                end_sessions(config, accounts.set_password(&login, new, now).await?).await
+                end_sessions(config, accounts.set_password(&login, new, now).await?, EndReason::Credentials).await
             }
         }
     })
 }
 
-async fn end_sessions(config: &Config, account: Account) -> Result<Account, AccountError> {
+async fn end_sessions(config: &Config, account: Account, reason: EndReason) -> Result<Account, AccountError> {
+    let sessions = open_sessions(config).await?;
+    sessions.end_all(&account.id, None, reason, Timestamp::now()).await?;
+    Ok(account)
+}
+
+pub(super) async fn open_sessions(config: &Config) -> Result<Arc<Sessions>, AccountError> {
     let seal = SealKey::load_or_create(&config.session.key_file)?;
     let metrics = Arc::new(Metrics::new().map_err(|cause| AccountError::System(cause.to_string()))?);
-    let sessions = Sessions::open(config.session.clone(), config.stores.sessions.clone(), seal, metrics).await?;
-    sessions.end_all(&account.id, None).await?;
-    Ok(account)
+    Ok(Sessions::open(config.session.clone(), config.stores.sessions.clone(), seal, metrics).await?)
 }
 
 async fn open(config: &Config) -> Result<Accounts, AccountError> {

@@ -24,7 +24,7 @@ pub use client_certificate::ClientCertificate;
 pub use division::{BadDivisionCode, BadLevel, DivisionCode, Level};
 pub use item::{BadItemCode, ItemCode};
 pub use owner::{BadUscc, Uscc};
-pub use personal::{BadIdNumber, BadPhone, IdNumber, Phone};
+pub use personal::{BadIdNumber, BadPhone, IdNumber, Personal, Phone};
 pub use platform::{BadPlatformId, PlatformId};
 pub use platform_domain::{BadPlatformDomain, PlatformDomain};
 pub use principal::{Actor, BadPrincipalId, BadRole, PrincipalId, Role};

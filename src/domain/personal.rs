@@ -124,6 +124,17 @@ impl fmt::Debug for Phone {
     }
 }
 
+/// What of it is known of one person.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Personal {
+    /// Identity number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_number: Option<IdNumber>,
+    /// Phone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<Phone>,
+}
+
 /// `text` (ASCII) with stars between its first and last characters.
 fn masked(text: &str, first: usize, last: usize) -> String {
     let shown = |place: usize| place < first || place + last >= text.len();

@@ -541,7 +541,7 @@ impl Writing {
         within(self.ends, query.fetch_all(&mut *self.transaction)).await
     }
 
-    async fn run(&mut self, query: Query) -> Result<u64, StoreError> {
+    pub(super) async fn run(&mut self, query: Query) -> Result<u64, StoreError> {
         within(self.ends, query.execute(&mut *self.transaction)).await.map(|done| done.rows_affected())
     }
 }
