@@ -29,6 +29,12 @@ pub(crate) enum AccountError {
     Assurance(#[from] BadAssurance),
     #[error(transparent)]
     Kind(#[from] BadSubjectKind),
+    #[error("cannot read {from}: {cause}")]
+    NoFile { from: String, cause: io::Error },
+    #[error("{0}")]
+    BadValue(String),
+    #[error("there is no session {0} of this person; `yimen session list` shows all")]
+    NoSession(String),
     #[error(transparent)]
     Identity(#[from] IdentityError),
     #[error(transparent)]
@@ -62,6 +68,9 @@ pub(crate) fn run(config: &Config, command: &AccountCommand, stdin: impl Read) -
             Ok(format!("account {} has a new password, its sessions ended\n", changed.login))
         }
         AccountCommand::List => list(config),
+        AccountCommand::Personal(data) => super::people::keep(config, data),
+        AccountCommand::Role { command } => super::people::roles(config, command),
+        AccountCommand::Erase { login } => super::people::erase(config, login),
     }
 }
 
@@ -117,7 +126,7 @@ pub(super) async fn open_sessions(config: &Config) -> Result<Arc<Sessions>, Acco
     Ok(Sessions::open(config.session.clone(), config.stores.sessions.clone(), seal, metrics).await?)
 }
 
-async fn open(config: &Config) -> Result<Accounts, AccountError> {
+pub(super) async fn open(config: &Config) -> Result<Accounts, AccountError> {
     let durable = Arc::new(Durable::of(&config.stores.register).await?);
     Ok(Accounts::new(durable, &config.identity)?)
 }
@@ -140,7 +149,7 @@ fn list(config: &Config) -> Result<String, AccountError> {
     })
 }
 
-fn block_on<T>(work: impl Future<Output = Result<T, AccountError>>) -> Result<T, AccountError> {
+pub(super) fn block_on<T>(work: impl Future<Output = Result<T, AccountError>>) -> Result<T, AccountError> {
     let runtime = Builder::new_current_thread().enable_all().build();
     runtime.map_err(|cause| AccountError::System(cause.to_string()))?.block_on(work)
 }

@@ -72,6 +72,9 @@ pub enum IdentityError {
     /// Two accounts of one person.
     #[error("another account has this identity number; look whether the person has forgotten one")]
     IdNumberTaken,
+    /// The vault's folder holds no key, though it did before.
+    #[error("{} holds no key of the vault; restore the files from your copy", .0.display())]
+    NoVaultKey(PathBuf),
     /// A sealed value that no key of the vault opens.
     #[error("a sealed value does not open; restore the keys of identity.vault_directory from your copy")]
     SealBroken,

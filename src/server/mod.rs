@@ -188,6 +188,9 @@ impl Server {
             tokens: Tokens::new(rooms.durable.clone()),
             answered: Answered::new(rooms.durable.clone()),
             leases: Leases::new(rooms.durable),
+            accounts: rooms.accounts,
+            people: rooms.people,
+            sessions: rooms.sessions.clone(),
             certificates: config.management.callers.clone(),
             metrics: metrics.clone(),
         };
@@ -219,6 +222,7 @@ impl Server {
             register: rooms.register,
             sessions: rooms.sessions,
             keys: rooms.keys,
+            vault: rooms.vault,
             checks,
             usage,
             reload,
@@ -261,6 +265,7 @@ struct Rooms {
     sessions: Arc<Sessions>,
     accounts: Arc<Accounts>,
     people: Arc<People>,
+    vault: Arc<Vault>,
     assertions: Arc<Assertions>,
     usage: Arc<Usage>,
     keys: Arc<Keys>,
@@ -292,7 +297,7 @@ impl Rooms {
         let usage = Arc::new(Usage::new(durable.clone()));
         let accounts = Arc::new(Accounts::new(durable.clone(), &config.identity)?);
         let vault = Arc::new(Vault::load_or_create(&config.identity.vault_directory)?);
-        let people = Arc::new(People::new(durable.clone(), vault));
+        let people = Arc::new(People::new(durable.clone(), vault.clone()));
         let keys = Arc::new(Keys::load_or_create(&config.identity, Timestamp::now(), metrics.clone())?);
         let assertions = Arc::new(Assertions::new(&config.identity, keys.clone(), metrics.clone())?);
         let portal = Arc::new(Portal::new(PortalParts {
@@ -307,7 +312,7 @@ impl Rooms {
             session: config.session.clone(),
             metrics,
         }));
-        Ok(Self { durable, register, sessions, accounts, people, assertions, usage, keys, portal, waiting_key })
+        Ok(Self { durable, register, sessions, accounts, people, vault, assertions, usage, keys, portal, waiting_key })
     }
 
     fn gateway_parts(&self, config: &Config, metrics: Arc<Metrics>) -> GatewayParts {
