@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use yimen::config::IdentityConfig;
-use yimen::domain::{Assurance, PlatformId, SubjectKind, Timestamp};
-use yimen::identity::{AssertionProfile, AssertionRequest, Assertions, KeySet, Keys, verify};
+use yimen::domain::{Assurance, DivisionCode, Personal, PlatformId, SubjectKind, Timestamp};
+use yimen::identity::{AssertionProfile, AssertionRequest, Assertions, KeySet, Keys, Subject, verify};
 use yimen::metrics::Metrics;
 
 /// As many people as sign in within the life of an assertion on a busy node.
@@ -22,6 +22,8 @@ fn assertions(criterion: &mut Criterion) {
         issuer: "https://zwfw.example.gov".to_owned(),
         keys_directory: folder.path().join("keys"),
         pairwise_key_file: folder.path().join("pairwise"),
+        vault_directory: folder.path().join("vault"),
+        authority_division: DivisionCode::NATION,
         assertion_life: Duration::from_secs(60),
         key_lead: Duration::from_secs(600),
         argon2_memory_kib: 19_456,
@@ -35,18 +37,26 @@ fn assertions(criterion: &mut Criterion) {
     let assertions = Assertions::new(&config, keys.clone(), metrics).expect("assertions");
     let platform: PlatformId = "hangzhou".parse().expect("a platform");
     let methods = ["pwd".to_owned()];
+    let personal =
+        Personal { id_number: "110105189912310015".parse().ok(), phone: "13812341234".parse().ok() };
+    let filed = ["name", "id_number"].map(Box::from);
     let header = |session: u64, now| {
         let mut session_key = [0; 32];
         session_key[..8].copy_from_slice(&session.to_le_bytes());
         let request = AssertionRequest {
             session_key: &session_key,
             platform: &platform,
-            subject: "0193c1d4-0000-7000-8000-000000000000",
-            kind: SubjectKind::Natural,
+            subject: Subject {
+                id: "0193c1d4-0000-7000-8000-000000000000",
+                kind: SubjectKind::Natural,
+                name: "Li Lei",
+                personal: &personal,
+                represented: None,
+            },
+            filed: &filed,
             assurance: Assurance::L2,
             methods: &methods,
             authenticated_at: now,
-            name: None,
         };
         assertions.header_for(black_box(&request), now, |_| ()).expect("an assertion")
     };

@@ -24,7 +24,10 @@ pub struct Problem<'a> {
     /// Where a person would sign in, for answers that ask for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sign_in: Option<String>,
-    /// The right address, for requests that went to a wrong origin.
+    /// The kind of subject that is served, for requests of another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<&'a str>,
+    /// The right address, for requests that went to a wrong origin; or the page where a person can do something about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
     /// The right that was missing.
@@ -67,6 +70,7 @@ impl<'a> Problem<'a> {
             code,
             request_id,
             sign_in: None,
+            subject: None,
             address: None,
             right: None,
             current: None,

@@ -87,7 +87,7 @@ async fn listed(store: &ShortLived, subject: &str) -> Vec<SessionKey> {
 async fn a_session_is_there_until_it_is_deleted(store: &ShortLived) {
     let begun = now();
     assert!(!there(store, &key(1)).await);
-    assert_eq!(store.put_session(put(&key(1), "alice", begun)).await.unwrap(), []);
+    assert_eq!(store.put_session(put(&key(1), "alice", begun)).await.unwrap().all, []);
     let stored = store.session(&key(1), now()).await.unwrap().unwrap();
     assert_eq!((stored.value.as_slice(), stored.seen), (b"sealed".as_slice(), begun));
     assert_eq!(listed(store, "alice").await, [key(1)]);
@@ -109,7 +109,7 @@ async fn a_session_is_forgotten_at_its_expiry(store: &ShortLived) {
     })
     .await;
     assert_eq!(listed(store, "alice").await, [key(3)]);
-    assert_eq!(store.put_session(put(&key(4), "alice", now())).await.unwrap(), [], "the expired do not count");
+    assert_eq!(store.put_session(put(&key(4), "alice", now())).await.unwrap().all, [], "the expired do not count");
     store.clean(now()).await.unwrap();
     assert!(there(store, &key(3)).await);
 }
@@ -118,11 +118,11 @@ async fn rotation_ends_the_old_one_in_the_same_step(store: &ShortLived) {
     store.put_session(put(&key(1), "alice", now())).await.unwrap();
     let ended =
         store.put_session(PutSession { replaces: Some(&key(1)), ..put(&key(2), "alice", now()) }).await.unwrap();
-    assert_eq!(ended, [key(1)]);
+    assert_eq!((ended.all, ended.above_limit), (vec![key(1)], vec![]));
     assert!(!there(store, &key(1)).await && there(store, &key(2)).await);
     assert_eq!(listed(store, "alice").await, [key(2)]);
     let ended = store.put_session(PutSession { replaces: Some(&key(1)), ..put(&key(3), "bob", now()) }).await.unwrap();
-    assert_eq!(ended, [], "what is gone already does not stop a sign-in");
+    assert_eq!(ended.all, [], "what is gone already does not stop a sign-in");
 }
 
 async fn the_oldest_end_above_the_limit(store: &ShortLived) {
@@ -132,17 +132,23 @@ async fn the_oldest_end_above_the_limit(store: &ShortLived) {
         store.put_session(put(&key(number), "alice", at)).await.unwrap();
     }
     let later = begun.plus(Duration::from_millis(9));
-    assert_eq!(store.put_session(put(&key(4), "alice", later)).await.unwrap(), [key(1)]);
-    assert_eq!(store.put_session(put(&key(5), "bob", later)).await.unwrap(), [], "another subject");
+    assert_eq!(store.put_session(put(&key(4), "alice", later)).await.unwrap().all, [key(1)]);
+    assert_eq!(store.put_session(put(&key(5), "bob", later)).await.unwrap().all, [], "another subject");
     // By this node's clock the new session is the oldest; it is kept all the same.
-    assert_eq!(store.put_session(put(&key(6), "alice", begun)).await.unwrap(), [key(2)]);
+    assert_eq!(store.put_session(put(&key(6), "alice", begun)).await.unwrap().above_limit, [key(2)]);
     assert!(there(store, &key(6)).await);
+    let parent = key(4);
+    store.put_session(PutSession { parent: Some(&parent), ..put(&key(9), "alice", later) }).await.unwrap();
+    let rotated =
+        store.put_session(PutSession { replaces: Some(&parent), ..put(&key(7), "alice", later) }).await.unwrap();
+    assert_eq!(rotated.all.len(), 2, "a child goes along");
+    assert_eq!(rotated.above_limit, [], "who rotates makes room for themselves");
 }
 
 async fn twenty_at_once_keep_to_the_limit(store: &ShortLived) {
     let puts = (1..=20).map(|number| {
         let store = store.clone();
-        tokio::spawn(async move { store.put_session(put(&key(number), "alice", now())).await.unwrap().len() })
+        tokio::spawn(async move { store.put_session(put(&key(number), "alice", now())).await.unwrap().all.len() })
     });
     let mut ended = 0;
     for put in puts.collect::<Vec<_>>() {

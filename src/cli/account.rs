@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::domain::{BadAssurance, BadSubjectKind, Timestamp};
 use crate::identity::{Account, Accounts, IdentityError, Login, NewAccount, Password};
 use crate::metrics::Metrics;
-use crate::session::{SealKey, SessionError, Sessions};
+use crate::session::{EndReason, SealKey, SessionError, Sessions};
 use crate::store::{Durable, StoreError};
 
 /// A password has 128 characters at most; the rest of a wrong file is not read.
@@ -29,6 +29,12 @@ pub(crate) enum AccountError {
     Assurance(#[from] BadAssurance),
     #[error(transparent)]
     Kind(#[from] BadSubjectKind),
+    #[error("cannot read {from}: {cause}")]
+    NoFile { from: String, cause: io::Error },
+    #[error("{0}")]
+    BadValue(String),
+    #[error("there is no session {0} of this person; `yimen session list` shows all")]
+    NoSession(String),
     #[error(transparent)]
     Identity(#[from] IdentityError),
     #[error(transparent)]
@@ -62,6 +68,9 @@ pub(crate) fn run(config: &Config, command: &AccountCommand, stdin: impl Read) -
             Ok(format!("account {} has a new password, its sessions ended\n", changed.login))
         }
         AccountCommand::List => list(config),
+        AccountCommand::Personal(data) => super::people::keep(config, data),
+        AccountCommand::Role { command } => super::people::roles(config, command),
+        AccountCommand::Erase { login } => super::people::erase(config, login),
     }
 }
 
@@ -95,23 +104,29 @@ fn with_accounts(config: &Config, work: Work) -> Result<Account, AccountError> {
         match work {
             Work::Add(new, now) => Ok(accounts.add(new, now).await?),
             Work::Enable(login, now) => Ok(accounts.enable(&login, now).await?),
-            Work::Disable(login, now) => end_sessions(config, accounts.disable(&login, now).await?).await,
+            Work::Disable(login, now) => {
+                end_sessions(config, accounts.disable(&login, now).await?, EndReason::Disabled).await
+            }
             Work::Password(login, new, now) => {
-                end_sessions(config, accounts.set_password(&login, new, now).await?).await
+                end_sessions(config, accounts.set_password(&login, new, now).await?, EndReason::Credentials).await
             }
         }
     })
 }
 
-async fn end_sessions(config: &Config, account: Account) -> Result<Account, AccountError> {
-    let seal = SealKey::load_or_create(&config.session.key_file)?;
-    let metrics = Arc::new(Metrics::new().map_err(|cause| AccountError::System(cause.to_string()))?);
-    let sessions = Sessions::open(config.session.clone(), config.stores.sessions.clone(), seal, metrics).await?;
-    sessions.end_all(&account.id, None).await?;
+async fn end_sessions(config: &Config, account: Account, reason: EndReason) -> Result<Account, AccountError> {
+    let sessions = open_sessions(config).await?;
+    sessions.end_all(&account.id, None, reason, Timestamp::now()).await?;
     Ok(account)
 }
 
-async fn open(config: &Config) -> Result<Accounts, AccountError> {
+pub(super) async fn open_sessions(config: &Config) -> Result<Arc<Sessions>, AccountError> {
+    let seal = SealKey::load_or_create(&config.session.key_file)?;
+    let metrics = Arc::new(Metrics::new().map_err(|cause| AccountError::System(cause.to_string()))?);
+    Ok(Sessions::open(config.session.clone(), config.stores.sessions.clone(), seal, metrics).await?)
+}
+
+pub(super) async fn open(config: &Config) -> Result<Accounts, AccountError> {
     let durable = Arc::new(Durable::of(&config.stores.register).await?);
     Ok(Accounts::new(durable, &config.identity)?)
 }
@@ -134,7 +149,7 @@ fn list(config: &Config) -> Result<String, AccountError> {
     })
 }
 
-fn block_on<T>(work: impl Future<Output = Result<T, AccountError>>) -> Result<T, AccountError> {
+pub(super) fn block_on<T>(work: impl Future<Output = Result<T, AccountError>>) -> Result<T, AccountError> {
     let runtime = Builder::new_current_thread().enable_all().build();
     runtime.map_err(|cause| AccountError::System(cause.to_string()))?.block_on(work)
 }

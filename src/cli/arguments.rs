@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::civil::Date;
 
 use super::remote::{Called, EXIT_STATUS, FilingCommand, PlatformCommand, ReportCommand, RouteCommand};
 use crate::demo::{DemoOptions, SamplePlatformOptions};
-use crate::domain::{DivisionCode, PlatformId, PrincipalId, Right, Role};
+use crate::domain::{DivisionCode, PlatformId, PrincipalId, Right, Role, SubjectRole, Uscc};
 
 /// Yimen (一门): the single-window gateway of an online government service.
 #[derive(Debug, Parser)]
@@ -68,7 +69,15 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: AccountCommand,
     },
-    /// Manage the keys that sign assertions.
+    /// See and end sessions of people, in the store itself.
+    Session {
+        /// Settings that name the stores.
+        #[arg(long, value_name = "FILE", global = true, default_value = "/etc/yimen/yimen.toml")]
+        config: PathBuf,
+        #[command(subcommand)]
+        command: SessionCommand,
+    },
+    /// Manage the keys that sign assertions, and those of the vault.
     Key {
         /// Settings that name the folder of keys.
         #[arg(long, value_name = "FILE", global = true, default_value = "/etc/yimen/yimen.toml")]
@@ -189,6 +198,88 @@ pub(crate) enum AccountCommand {
     },
     /// List all accounts.
     List,
+    /// Keep an identity number and a phone, sealed; what is not given stays as it is.
+    Personal(PersonalData),
+    /// Roles of people for legal persons.
+    Role {
+        #[command(subcommand)]
+        command: RoleCommand,
+    },
+    /// Delete an account with everything that is kept of its owner, for good, and end its sessions. Records of changes stay,
+    /// in which the person is a keyed hash.
+    Erase {
+        /// Login name.
+        login: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PersonalData {
+    /// Login name.
+    pub(crate) login: String,
+    /// File with the identity number (GB 11643); an empty one takes it away. No argument, since others see those.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) id_number_file: Option<PathBuf>,
+    /// File with the mobile phone; an empty one takes it away.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) phone_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RoleCommand {
+    /// Let a person act for a legal person.
+    Grant(GrantRole),
+    /// End a role; sessions that act in it end at once.
+    Withdraw {
+        /// Its id, from `list`.
+        id: uuid::Uuid,
+    },
+    /// List roles, those that have ended too.
+    List {
+        /// Of this person.
+        #[arg(long)]
+        login: Option<String>,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct GrantRole {
+    /// Login name of the person.
+    pub(crate) login: String,
+    /// Unified social credit code of the legal person.
+    #[arg(long, value_name = "USCC")]
+    pub(crate) usc: Uscc,
+    /// Name of the legal person.
+    #[arg(long)]
+    pub(crate) name: String,
+    /// legal_representative or agent.
+    #[arg(long, default_value = "agent")]
+    pub(crate) role: SubjectRole,
+    /// First day, such as 2026-11-24; today when absent.
+    #[arg(long, value_name = "DAY")]
+    pub(crate) from: Option<Date>,
+    /// Last day.
+    #[arg(long, value_name = "DAY")]
+    pub(crate) until: Date,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SessionCommand {
+    /// List the sessions of a person.
+    List {
+        /// Login name.
+        #[arg(long)]
+        login: String,
+    },
+    /// End sessions of a person, on every node; their browser is told that an operator did.
+    End {
+        /// Login name.
+        #[arg(long)]
+        login: String,
+        /// The one session, from `list`; all of them when absent.
+        #[arg(long, value_name = "ID")]
+        session: Option<String>,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -213,6 +304,10 @@ pub(crate) struct Add {
 pub(crate) enum KeyCommand {
     /// Make the next key; it is published at once and signs after `identity.key_lead_minutes`.
     Rotate,
+    /// Make the next key of the vault. With many nodes, copy the folder to all of them; then `reseal-vault`.
+    RotateVault,
+    /// Seal everything anew that an older key of the vault sealed. When it says 0, older key files may be removed.
+    ResealVault,
 }
 
 #[derive(Debug, Subcommand)]
@@ -244,7 +339,7 @@ pub(crate) struct Issue {
     #[arg(long, value_name = "NAME")]
     pub(crate) principal: Option<PrincipalId>,
     /// Rights, where they are to be fewer than the role's: read, history, file, submit, review, suspend, retire, rollback,
-    /// attest, lease, reserve, issue-tokens, administer.
+    /// attest, lease, reserve, issue-tokens, grant-roles, end-sessions, administer.
     #[arg(long, value_name = "RIGHT", value_delimiter = ',')]
     pub(crate) scope: Vec<Right>,
     /// How long it lives.

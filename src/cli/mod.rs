@@ -5,6 +5,7 @@
 mod account;
 mod arguments;
 mod check;
+mod people;
 mod probe;
 mod remote;
 mod serve;
@@ -16,7 +17,7 @@ use std::path::Path;
 
 pub use arguments::Arguments;
 
-use self::arguments::{AccountCommand, Command, KeyCommand, TokenCommand};
+use self::arguments::{AccountCommand, Command, KeyCommand, SessionCommand, TokenCommand};
 use self::remote::Call;
 use crate::config::{self, Config, ConfigError};
 use crate::demo;
@@ -59,7 +60,8 @@ pub fn run(arguments: Arguments, say: fn(&str)) -> Outcome {
         Command::Check { config, strict, format } => check::check(&config, strict, format),
         Command::Probe { method, url, config, routes } => probe::probe(&method, &url, config.as_deref(), &routes),
         Command::Account { config, command } => with_config(&config, |config| account(&config, &command)),
-        Command::Key { config, command: KeyCommand::Rotate } => with_config(&config, |config| rotate(&config)),
+        Command::Key { config, command } => with_config(&config, |config| key(&config, &command)),
+        Command::Session { config, command } => with_config(&config, |config| session(&config, &command)),
         Command::Token { config, command } => with_config(&config, |config| token(&config, command)),
         Command::Filing { called, command } => remote::run(&called, Call::Filing(command)),
         Command::Platform { called, command } => remote::run(&called, Call::Platform(command)),
@@ -102,6 +104,22 @@ fn account(config: &Config, command: &AccountCommand) -> Outcome {
 
 fn token(config: &Config, command: TokenCommand) -> Outcome {
     token::run(config, command).unwrap_or_else(|fault| Outcome::failed(FAILED, fault))
+}
+
+fn session(config: &Config, command: &SessionCommand) -> Outcome {
+    match people::sessions(config, command) {
+        Ok(text) => Outcome::done(text),
+        Err(fault) => Outcome::failed(FAILED, fault),
+    }
+}
+
+fn key(config: &Config, command: &KeyCommand) -> Outcome {
+    let done = match command {
+        KeyCommand::Rotate => return rotate(config),
+        KeyCommand::RotateVault => people::rotate_vault(config),
+        KeyCommand::ResealVault => people::reseal(config),
+    };
+    done.map_or_else(|fault| Outcome::failed(FAILED, fault), Outcome::done)
 }
 
 fn rotate(config: &Config) -> Outcome {

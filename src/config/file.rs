@@ -13,7 +13,7 @@ use super::used::{
     SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
 };
 use super::{callers, rate};
-use crate::domain::{PlatformDomain, Zone};
+use crate::domain::{DivisionCode, PlatformDomain, Zone};
 use crate::written::{Document, Fields, Mistake, Mistakes};
 
 /// Why there are no settings.
@@ -54,6 +54,7 @@ pub fn read(name: &str, text: String, folder: &Path) -> (Option<Config>, Vec<Mis
 
 const ADDRESS: &str = "an address with port, such as 127.0.0.1:8443";
 const FOLDER: &str = "a folder";
+const AUTHORITY: &str = "the code of a division, such as 330000";
 const FILE: &str = "a file";
 
 /// One pass over a file: the fields of its root, and the folder from which relative paths count.
@@ -287,6 +288,8 @@ impl Reading<'_> {
             issuer: public.map(|public| public.origin.clone()).unwrap_or_default(),
             keys_directory: self.file(&fields, "keys_directory", data.join("keys")),
             pairwise_key_file: self.file(&fields, "pairwise_key_file", data.join("pairwise.key")),
+            vault_directory: self.file(&fields, "vault_directory", data.join("vault")),
+            authority_division: fields.parsed("authority_division", AUTHORITY).unwrap_or(DivisionCode::NATION),
             assertion_life: seconds(fields.number("assertion_seconds", 60, 10..=60)),
             key_lead: minutes(fields.number("key_lead_minutes", 10, 0..=24 * 60)),
             argon2_memory_kib: small(fields.number("argon2_memory_kib", 19_456, 8..=1_048_576)),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::network::Network;
 use super::rate::RatePolicy;
-use crate::domain::{Actor, PlatformDomain, Right, Zone};
+use crate::domain::{Actor, DivisionCode, PlatformDomain, Right, Zone};
 
 /// All settings of one node.
 #[derive(Clone, Debug)]
@@ -211,6 +211,12 @@ pub struct IdentityConfig {
     pub keys_directory: PathBuf,
     /// File of the secret that makes pairwise subjects; made at first start, and to be kept: a new one renames everybody.
     pub pairwise_key_file: PathBuf,
+    /// Folder of the keys that seal identity numbers, phones and factors in the durable store; made at first start, the same on
+    /// every node, and to be kept: without it what it sealed is lost.
+    pub vault_directory: PathBuf,
+    /// The division whose government runs the gateway (the nation): platforms of public bodies in it and below need no consent
+    /// of a person for the attributes that were granted to them.
+    pub authority_division: DivisionCode,
     /// Life of an assertion (60 s at most).
     pub assertion_life: Duration,
     /// How long a new key is published before it signs (10 min: twice the cache life that the key set states).

@@ -1,4 +1,4 @@
-//! The words: division, level, service item, platform, owner, assurance, subject, principal.
+//! The words: division, level, service item, platform, owner, assurance, subject and its roles, principal.
 //! Shape: text ── parse ──▶ a type that can only hold a good value. Cost: a few compares, no allocation but for `PlatformId`.
 //! Fails: one sentence for each word, with what was expected. Knows: nothing; every room may use it.
 
@@ -7,10 +7,12 @@ mod client_certificate;
 mod division;
 mod item;
 mod owner;
+mod personal;
 mod platform;
 mod platform_domain;
 mod principal;
 mod proof;
+mod represented;
 mod right;
 mod season;
 mod subject;
@@ -22,10 +24,12 @@ pub use client_certificate::ClientCertificate;
 pub use division::{BadDivisionCode, BadLevel, DivisionCode, Level};
 pub use item::{BadItemCode, ItemCode};
 pub use owner::{BadUscc, Uscc};
+pub use personal::{BadIdNumber, BadPhone, IdNumber, Personal, Phone};
 pub use platform::{BadPlatformId, PlatformId};
 pub use platform_domain::{BadPlatformDomain, PlatformDomain};
 pub use principal::{Actor, BadPrincipalId, BadRole, PrincipalId, Role};
 pub use proof::Proof;
+pub use represented::{BadSubjectRole, Represented, SubjectRole};
 pub use right::{BadRight, Right};
 pub use season::{BadSeason, Season};
 pub use subject::{BadSubjectKind, SubjectKind};

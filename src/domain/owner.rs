@@ -5,6 +5,8 @@ use std::str::{self, FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use super::DivisionCode;
+
 /// Unified social credit code (GB 32100-2015), both check characters verified: its own, and that of the
 /// organisation code inside it (GB 11714-1997). Public, so it is never masked.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -18,6 +20,17 @@ impl Uscc {
     /// The 18 characters.
     pub fn as_str(&self) -> &str {
         str::from_utf8(&self.0).unwrap_or_default() // only ASCII gets in
+    }
+
+    /// The division of the office that registered it (characters 3 to 8), as far as that is a code; it may be abolished.
+    pub fn division(&self) -> Option<DivisionCode> {
+        DivisionCode::from_digits(self.0.get(2..8)?)
+    }
+
+    /// Whether its owner is an organ or institution of the state: registered by the offices for public establishments
+    /// (机构编制), GB 32100-2015 table 1.
+    pub fn is_public_body(&self) -> bool {
+        self.0.first() == Some(&b'1')
     }
 
     /// The check character that belongs after the first 17, for generated samples.
@@ -120,6 +133,16 @@ mod tests {
         for code in PUBLISHED {
             assert_eq!(code.parse::<Uscc>().unwrap().as_str(), code);
         }
+    }
+
+    #[test]
+    fn a_code_tells_who_registered_its_owner() {
+        let told = |code: &str| {
+            let code: Uscc = code.parse().unwrap();
+            (code.division().map(|code| code.to_string()), code.is_public_body())
+        };
+        assert_eq!(told("12100000400000624D"), (Some("100000".to_owned()), true));
+        assert_eq!(told("914403001922038216"), (Some("440300".to_owned()), false));
     }
 
     #[test]

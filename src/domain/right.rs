@@ -35,13 +35,17 @@ pub enum Right {
     Reserve,
     /// Issue and revoke tokens.
     IssueTokens,
+    /// Grant and withdraw roles of people for legal persons.
+    GrantRoles,
+    /// See and end sessions of people. An operator of the nation's: people belong to no division.
+    EndSessions,
     /// Look after nodes: see them, confirm a shrunken set, take filings over from files. An operator of the nation's.
     Administer,
 }
 
 impl Right {
     /// Every right.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Read,
         Self::History,
         Self::File,
@@ -54,6 +58,8 @@ impl Right {
         Self::Lease,
         Self::Reserve,
         Self::IssueTokens,
+        Self::GrantRoles,
+        Self::EndSessions,
         Self::Administer,
     ];
 
@@ -72,6 +78,8 @@ impl Right {
             Self::Lease => "lease",
             Self::Reserve => "reserve",
             Self::IssueTokens => "issue-tokens",
+            Self::GrantRoles => "grant-roles",
+            Self::EndSessions => "end-sessions",
             Self::Administer => "administer",
         }
     }

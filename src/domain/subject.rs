@@ -18,6 +18,12 @@ pub enum SubjectKind {
 }
 
 impl SubjectKind {
+    /// Whether somebody of this kind is served by a route that is filed for `asked`. What is for legal persons is done by their
+    /// representatives and by their agents; what is for agents, by agents alone.
+    pub fn is_served_as(self, asked: Self) -> bool {
+        self == asked || (asked == Self::Legal && self == Self::Agent)
+    }
+
     /// The word used in filings, API and claims.
     pub fn word(self) -> &'static str {
         match self {

@@ -177,6 +177,11 @@ pub(crate) async fn refuse(
         let location = format!("{}/sign-in?return_to={}", asker.portal, super::return_to(&asker.target));
         return redirect(downstream, 303, &location, request_id, tls).await;
     }
+    if asker.navigation
+        && let Some(page) = page_of_the_portal(refusal, asker)
+    {
+        return redirect(downstream, 303, &page, request_id, tls).await;
+    }
     let (status, code) = refusal.status_and_code();
     if let Refusal::OtherOrigin(address) = refusal
         && asker.navigation
@@ -204,6 +209,17 @@ pub(crate) async fn refuse(
         }
     }
     write(downstream, answer, Bytes::from(body), asker.head).await
+}
+
+/// The page on which a person can do something about a refusal, and from which they come back.
+fn page_of_the_portal(refusal: &Refusal, asker: &Asker) -> Option<String> {
+    let (portal, back) = (&asker.portal, super::return_to(&asker.target));
+    match refusal {
+        Refusal::WrongSubject(asked) => Some(format!("{portal}/account/subject?needs={asked}&return_to={back}")),
+        Refusal::RoleEnded => Some(format!("{portal}/account/subject?ended=yes&return_to={back}")),
+        Refusal::ConsentNeeded(platform) => Some(format!("{portal}/consent?platform={platform}&return_to={back}")),
+        _ => None,
+    }
 }
 
 fn details(fields: &mut HeaderMap, refusal: &Refusal) -> pingora::Result<()> {
@@ -237,7 +253,10 @@ fn page(refusal: &Refusal, asker: &Asker, request_id: &str) -> String {
         Refusal::UnknownDivision | Refusal::NotHandled => WayOn::Region(asker.target.clone()),
         Refusal::OtherOrigin(address) | Refusal::TicketRefused(address) => WayOn::Address(address.clone()),
         Refusal::WaitingRoom(wait) => WayOn::Wait { ahead: wait.ahead, seconds: wait.retry_s },
-        _ => refusal.retry_after_s().map_or(WayOn::Home, WayOn::Retry),
+        _ => match page_of_the_portal(refusal, asker) {
+            Some(page) => WayOn::Address(page),
+            None => refusal.retry_after_s().map_or(WayOn::Home, WayOn::Retry),
+        },
     };
     let notice = refusal.notice();
     let (language, portal) = (asker.language, asker.portal.as_str());
@@ -252,6 +271,12 @@ fn problem(refusal: &Refusal, status: u16, code: &str, asker: &Asker, request_id
     }
     if let Refusal::OtherOrigin(address) = refusal {
         problem.address = Some(address.clone());
+    }
+    if let Some(page) = page_of_the_portal(refusal, asker) {
+        problem.address = Some(page);
+    }
+    if let Refusal::WrongSubject(asked) = refusal {
+        problem.subject = Some(asked.word());
     }
     problem.body()
 }

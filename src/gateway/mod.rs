@@ -78,8 +78,8 @@ use self::refusal::Refusal;
 use self::standing::{Counters, Standings};
 use self::waiting_room::Tickets;
 use crate::config::{AddressPolicy, LimitsConfig, LogConfig, Network, RatePolicy};
-use crate::domain::{Timestamp, Zone};
-use crate::identity::Assertions;
+use crate::domain::{DivisionCode, Timestamp, Zone};
+use crate::identity::{Assertions, People};
 use crate::metrics::Metrics;
 use crate::portal::Portal;
 use crate::routing::LiveTable;
@@ -103,6 +103,10 @@ pub struct GatewayParts {
     pub sessions: Arc<Sessions>,
     /// Signed identities for platforms.
     pub assertions: Arc<Assertions>,
+    /// For whom people act, and what they let go.
+    pub people: Arc<People>,
+    /// The division whose government runs this gateway.
+    pub authority: DivisionCode,
     /// How much each platform is used.
     pub usage: Arc<Usage>,
     /// Pages answered in process.

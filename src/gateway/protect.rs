@@ -9,9 +9,9 @@ use http::{HeaderMap, Method};
 use super::context::{Context, Visit};
 use super::origins::Ground;
 use super::refusal::Refusal;
-use crate::domain::{PlatformId, Timestamp};
-use crate::identity::{AssertionRequest, Assertions};
-use crate::routing::{Access, Action, Route};
+use crate::domain::{DivisionCode, PlatformId, Timestamp};
+use crate::identity::{self, AssertionRequest, Assertions, People, Subject};
+use crate::routing::{Access, Action, Divisions, Route};
 use crate::session::{CookieRead, Live, Lookup, SessionId, Sessions, cookie};
 use crate::usage::Usage;
 
@@ -88,14 +88,51 @@ fn enough(route: &Route, live: &Live, now: Timestamp) -> Result<(), Refusal> {
     if session.assurance < route.assurance {
         return Err(Refusal::AssuranceTooLow(route.assurance));
     }
-    if route.subject.is_some_and(|kind| kind != session.kind) {
-        return Err(Refusal::WrongSubject);
+    if let Some(asked) = route.subject.filter(|asked| !session.acts_as().is_served_as(*asked)) {
+        return Err(Refusal::WrongSubject(asked));
     }
     match route.max_age_s {
         Some(max_age) if !session.proves(route.assurance, Some(Duration::from_secs(max_age.into())), now) => {
             Err(Refusal::SignInAgain(max_age))
         }
         _ => Ok(()),
+    }
+}
+
+/// Whether only the durable store knows if something stands against the visit: its session acts for a legal person, or the
+/// platform has filed attributes of people. All other requests never ask it.
+pub(crate) fn asks_more(visit: &Visit) -> bool {
+    let Some(live) = &visit.session else { return false };
+    let proxied = visit.route().is_some_and(|route| route.action == Action::Proxy);
+    proxied && (live.session.represented.is_some() || !visit.platform.attributes.is_empty())
+}
+
+/// Lets through what `asks_more` holds up: a role that still holds, and attributes that may go to this platform. The durable
+/// store is asked at most once in [`People::BOUND`] for each role, and for each person and platform outside the authority.
+pub(crate) async fn released(
+    visit: &Visit,
+    people: &People,
+    (authority, divisions): (DivisionCode, &Divisions),
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let Some(live) = &visit.session else { return Ok(()) };
+    let (session, platform) = (&live.session, &visit.platform);
+    let away = |error| {
+        tracing::warn!(%error, "a request could not ask about a role or a consent");
+        Refusal::IdentityStoreAway
+    };
+    if let Some(represented) = &session.represented
+        && !people.role_holds(represented, now).await.map_err(away)?
+    {
+        return Err(Refusal::RoleEnded);
+    }
+    let leaves = identity::leaves(session.represented.is_some(), &platform.attributes);
+    if !leaves || platform.is_of(authority, divisions) {
+        return Ok(());
+    }
+    match people.consents_to(&session.subject, &platform.id, &platform.attributes, now).await.map_err(away)? {
+        true => Ok(()),
+        false => Err(Refusal::ConsentNeeded(platform.id.clone())),
     }
 }
 
@@ -108,17 +145,21 @@ pub(crate) fn introduce(
 ) -> Result<(), Refusal> {
     let Some(live) = &visit.session else { return Ok(()) };
     let session = &live.session;
-    let named = visit.platform.attributes.iter().any(|attribute| &**attribute == "name");
     let request = AssertionRequest {
         // A child is the same session to a platform, whichever ticket made it.
         session_key: session.parent.as_ref().unwrap_or(&live.key).bytes(),
         platform: &visit.platform.id,
-        subject: &session.subject,
-        kind: session.kind,
+        subject: Subject {
+            id: &session.subject,
+            kind: session.kind,
+            name: &session.name,
+            personal: &session.personal,
+            represented: session.represented.as_ref(),
+        },
+        filed: &visit.platform.attributes,
         assurance: session.assurance,
         methods: &session.methods,
         authenticated_at: session.authenticated_at,
-        name: named.then_some(session.name.as_str()),
     };
     // Without the assertion the platform would take a signed-in person for a stranger, so this request fails.
     let met = |pairwise: &str| usage.met(&visit.platform.id, pairwise, now);

@@ -86,6 +86,11 @@ impl Gateway {
         if admitted.is_ok() {
             admitted = self.limited(&mut visit, ctx, header, true).await;
         }
+        if admitted.is_ok() && protect::asks_more(&visit) {
+            let authority = (self.parts.authority, &**table.divisions());
+            // In a box: most requests go without.
+            admitted = Box::pin(protect::released(&visit, &self.parts.people, authority, ctx.now)).await;
+        }
         // The clock is read as seldom as the figures allow: an open route is let through in the instant it is found.
         ctx.forwarded = Some(resolved_at);
         if !open {

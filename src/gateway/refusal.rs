@@ -2,7 +2,7 @@
 
 use super::rate::Quota;
 use super::waiting_room::Wait;
-use crate::domain::Assurance;
+use crate::domain::{Assurance, PlatformId, SubjectKind};
 
 /// Why the gateway itself answers instead of a platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,8 +61,14 @@ pub(crate) enum Refusal {
     SignInAgain(u32),
     /// Signed in, but not surely enough.
     AssuranceTooLow(Assurance),
-    /// The route is for another kind of subject.
-    WrongSubject,
+    /// The route is for this kind of subject, and the session speaks for another.
+    WrongSubject(SubjectKind),
+    /// The session acts for a legal person in a role that has ended.
+    RoleEnded,
+    /// The person has not said that this platform may learn about them what it has filed.
+    ConsentNeeded(PlatformId),
+    /// We do not know whether a role holds, or a consent was given.
+    IdentityStoreAway,
     /// We do not know whether somebody is signed in.
     SessionStoreAway,
     /// No instance of the platform is fit.
@@ -118,7 +124,10 @@ impl Refusal {
             Self::SignInNeeded => (401, "sign-in-needed"),
             Self::SignInAgain(_) => (401, "sign-in-again"),
             Self::AssuranceTooLow(_) => (403, "assurance-too-low"),
-            Self::WrongSubject => (403, "wrong-subject"),
+            Self::WrongSubject(_) => (403, "wrong-subject"),
+            Self::RoleEnded => (403, "role-ended"),
+            Self::ConsentNeeded(_) => (403, "consent-needed"),
+            Self::IdentityStoreAway => (503, "identity-store-away"),
             Self::SessionStoreAway => (503, "session-store-away"),
             Self::NoInstance => (503, "no-instance"),
             Self::ConnectFailed => (502, "connect-failed"),
@@ -139,7 +148,7 @@ impl Refusal {
             Self::Maintenance(_, seconds) => Some(*seconds),
             Self::WaitingRoom(wait) => Some(wait.retry_s),
             Self::RateLimited(quota) => Some(u32::try_from(quota.reset_s).unwrap_or(u32::MAX)),
-            Self::SessionStoreAway | Self::Overloaded | Self::PlatformBusy => Some(5), // a blip is over by then
+            Self::SessionStoreAway | Self::IdentityStoreAway | Self::Overloaded | Self::PlatformBusy => Some(5), // a blip is over by then
             Self::HandoversTooMany => Some(60),                                        // the window of its counter
             Self::NoInstance => Some(10), // the breaker tries again by then
             Self::Suspended(_) | Self::Expired => Some(3600), // somebody has to decide first

@@ -101,6 +101,17 @@ impl Accounts {
         self.set_state(login, AccountState::Active, now).await
     }
 
+    /// The account with this id; `None` for an id of another realm too.
+    pub async fn get(&self, id: &str) -> Result<Option<Account>, IdentityError> {
+        let Ok(id) = id.parse::<Uuid>() else { return Ok(None) };
+        Ok(self.durable.account_by_id(id).await?.map(Account::from))
+    }
+
+    /// The account with this login.
+    pub async fn find(&self, login: &Login) -> Result<Option<Account>, IdentityError> {
+        Ok(self.durable.account_by_login(login.as_str()).await?.map(Account::from))
+    }
+
     /// Up to 1000 accounts in order of login, those after `after`; start with the empty text.
     pub async fn list(&self, after: &str) -> Result<Vec<Account>, IdentityError> {
         Ok(self.durable.accounts(after).await?.into_iter().map(Account::from).collect())
@@ -145,6 +156,8 @@ mod tests {
             issuer: "https://one.example".to_owned(),
             keys_directory: folder.path().join("keys"),
             pairwise_key_file: folder.path().join("pairwise"),
+            vault_directory: folder.path().join("vault"),
+            authority_division: crate::domain::DivisionCode::NATION,
             assertion_life: Duration::from_secs(60),
             key_lead: Duration::from_secs(600),
             argon2_memory_kib: 64, // the rules are the same at any cost

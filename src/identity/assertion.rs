@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 use super::error::IdentityError;
 use super::keys::Keys;
 use super::pairwise::PairwiseKey;
+use super::subject::{Subject, SubjectClaims};
 use crate::config::IdentityConfig;
-use crate::domain::{Assurance, PlatformId, SubjectKind, Timestamp};
+use crate::domain::{Assurance, Personal, PlatformId, Represented, SubjectKind, Timestamp};
 use crate::metrics::Metrics;
 
 /// `typ` of an assertion (RFC 8725, 3.11): nothing else that we sign can be taken for one.
@@ -32,18 +33,16 @@ pub struct AssertionRequest<'a> {
     pub session_key: &'a [u8; 32],
     /// Who will read it.
     pub platform: &'a PlatformId,
-    /// The account's stable id; only its pairwise name leaves.
-    pub subject: &'a str,
-    /// Whom the session speaks for.
-    pub kind: SubjectKind,
+    /// Who the session speaks for.
+    pub subject: Subject<'a>,
+    /// The attributes that the platform has filed.
+    pub filed: &'a [Box<str>],
     /// How sure we are.
     pub assurance: Assurance,
     /// RFC 8176 names of the methods used.
     pub methods: &'a [String],
     /// When they were used.
     pub authenticated_at: Timestamp,
-    /// The name, if the platform has filed that it needs it.
-    pub name: Option<&'a str>,
 }
 
 /// What an assertion says. Times are seconds since 1970.
@@ -53,8 +52,9 @@ pub struct AssertionClaims {
     pub iss: String,
     /// To whom: the platform's id, one and no list.
     pub aud: String,
-    /// About whom: a name that only this platform knows the subject by.
-    pub sub: String,
+    /// About whom.
+    #[serde(flatten)]
+    pub subject: SubjectClaims,
     /// When it was made.
     pub iat: u64,
     /// When it ends.
@@ -69,14 +69,6 @@ pub struct AssertionClaims {
     pub auth_time: u64,
     /// The session, by a name that only this platform knows.
     pub sid: String,
-    /// Whom it speaks for.
-    pub subject_type: SubjectKind,
-    /// Unified social credit code of the legal person that an agent acts for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub represented: Option<String>,
-    /// The name, if the platform has filed that it needs it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
 }
 
 /// Makes assertions and keeps them while they are fresh.
@@ -101,9 +93,36 @@ struct Minted {
     header: HeaderValue,
     made: Timestamp,
     assurance: Assurance,
-    kind: SubjectKind,
     authenticated_at: Timestamp,
-    name: Option<Box<str>>,
+    subject: Whose,
+    filed: Box<[Box<str>]>,
+}
+
+/// Whom an assertion in the cache is about. Its session is the same by its place; what a session says may still change, when
+/// a person switches to somebody they act for, and a filing may ask for other attributes.
+#[derive(Debug, PartialEq, Eq)]
+struct Whose {
+    id: Box<str>,
+    kind: SubjectKind,
+    name: Box<str>,
+    personal: Personal,
+    represented: Option<Represented>,
+}
+
+impl Whose {
+    fn of(subject: &Subject<'_>) -> Self {
+        let Subject { id, kind, name, personal, represented } = *subject;
+        let (id, name) = (id.into(), name.into());
+        Self { id, kind, name, personal: personal.clone(), represented: represented.cloned() }
+    }
+
+    fn is(&self, subject: &Subject<'_>) -> bool {
+        *self.id == *subject.id
+            && self.kind == subject.kind
+            && *self.name == *subject.name
+            && self.personal == *subject.personal
+            && self.represented.as_ref() == subject.represented
+    }
 }
 
 impl Minted {
@@ -112,9 +131,9 @@ impl Minted {
         let fresh = now >= self.made && now.since(self.made) < reuse;
         fresh
             && self.assurance == request.assurance
-            && self.kind == request.kind
             && self.authenticated_at == request.authenticated_at
-            && self.name.as_deref() == request.name
+            && *self.filed == *request.filed
+            && self.subject.is(&request.subject)
     }
 }
 
@@ -149,7 +168,7 @@ impl Assertions {
             return Ok(minted.header.clone());
         }
         let claims = self.claims(request, now)?;
-        met(&claims.sub);
+        met(&claims.subject.sub);
         let minted = Arc::new(self.mint(request, &claims, now)?);
         let header = minted.header.clone();
         self.minted.insert(place, minted);
@@ -170,9 +189,9 @@ impl Assertions {
             header,
             made: now,
             assurance: request.assurance,
-            kind: request.kind,
             authenticated_at: request.authenticated_at,
-            name: request.name.map(Box::from),
+            subject: Whose::of(&request.subject),
+            filed: request.filed.into(),
         })
     }
 
@@ -182,7 +201,7 @@ impl Assertions {
         Ok(AssertionClaims {
             iss: self.issuer.clone(),
             aud: request.platform.to_string(),
-            sub: self.pairwise.subject(request.platform, request.subject),
+            subject: self.subject_claims(request.platform, &request.subject, request.filed),
             iat: now.seconds(),
             exp: now.seconds() + self.life.as_secs(),
             jti: URL_SAFE_NO_PAD.encode(id),
@@ -190,10 +209,12 @@ impl Assertions {
             amr: request.methods.to_vec(),
             auth_time: request.authenticated_at.seconds(),
             sid: self.pairwise.session(request.platform, request.session_key),
-            subject_type: request.kind,
-            represented: None, // agents come with their roles
-            name: request.name.map(str::to_owned),
         })
+    }
+
+    /// The claims that say who, as this platform reads them in an assertion.
+    pub fn subject_claims(&self, platform: &PlatformId, subject: &Subject<'_>, filed: &[Box<str>]) -> SubjectClaims {
+        SubjectClaims::of(subject, filed, |name| self.pairwise.subject(platform, name))
     }
 }
 
@@ -219,6 +240,8 @@ mod tests {
             issuer: "https://one.example".to_owned(),
             keys_directory: folder.path().join("keys"),
             pairwise_key_file: folder.path().join("pairwise"),
+            vault_directory: folder.path().join("vault"),
+            authority_division: crate::domain::DivisionCode::NATION,
             assertion_life: Duration::from_secs(60),
             key_lead: Duration::from_secs(600),
             argon2_memory_kib: 64,
@@ -247,16 +270,23 @@ mod tests {
         }
     }
 
+    const WANG: Subject<'static> = Subject {
+        id: "0193-wang",
+        kind: SubjectKind::Natural,
+        name: "王小明",
+        personal: &Personal { id_number: None, phone: None },
+        represented: None,
+    };
+
     fn request<'a>(platform: &'a PlatformId, methods: &'a [String]) -> AssertionRequest<'a> {
         AssertionRequest {
             session_key: &[9; 32],
             platform,
-            subject: "0193-wang",
-            kind: SubjectKind::Natural,
+            subject: WANG,
+            filed: &[],
             assurance: Assurance::L2,
             methods,
             authenticated_at: at(0),
-            name: None,
         }
     }
 
@@ -272,12 +302,36 @@ mod tests {
             (Assurance::L2, vec!["pwd".to_owned()], at(0).seconds())
         );
         assert_eq!((claims.iat, claims.exp), (at(10).seconds(), at(70).seconds()));
-        assert_eq!((claims.name, claims.represented), (None, None));
-        assert_ne!(claims.sub, "0193-wang");
+        assert_eq!((claims.subject.attributes.name, claims.subject.represented), (None, None));
+        assert_ne!(claims.subject.sub, "0193-wang");
         assert_ne!(claims.sid, URL_SAFE_NO_PAD.encode([9; 32]));
-        let named = AssertionRequest { name: Some("王小明"), ..request(&platform, &methods) };
+        let filed = [Box::from("name")];
+        let named = AssertionRequest { filed: &filed, ..request(&platform, &methods) };
         let claims = desk.verify("hangzhou", &desk.ask(&named, at(10)), at(12)).unwrap();
-        assert_eq!(claims.name.as_deref(), Some("王小明"));
+        assert_eq!(claims.subject.attributes.name.as_deref(), Some("王小明"), "another filing, another assertion");
+    }
+
+    #[test]
+    fn a_session_that_switches_gets_another_assertion_and_the_first_again_when_it_switches_back() {
+        let desk = Desk::open();
+        let platform: PlatformId = "hangzhou".parse().unwrap();
+        let company = Represented {
+            id: uuid::Uuid::nil(),
+            usc: "914403001922038216".parse().unwrap(),
+            name: "示例公司".to_owned(),
+            role: crate::domain::SubjectRole::Agent,
+            valid_until: "2099-12-31".parse().unwrap(),
+        };
+        let own = request(&platform, &[]);
+        let acting = AssertionRequest { subject: Subject { represented: Some(&company), ..WANG }, ..own };
+        let who = |request: &AssertionRequest<'_>| {
+            desk.verify("hangzhou", &desk.ask(request, at(0)), at(0)).unwrap().subject
+        };
+        let (first, second, third) = (who(&own), who(&acting), who(&own));
+        assert_eq!(second.represented.unwrap().usc, company.usc);
+        assert_eq!((second.subject_type, first.subject_type), (SubjectKind::Agent, SubjectKind::Natural));
+        assert_ne!(first.sub, second.sub);
+        assert_eq!((first.sub, third.represented), (third.sub, None));
     }
 
     #[test]

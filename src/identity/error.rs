@@ -69,6 +69,24 @@ pub enum IdentityError {
         /// The role.
         role: Role,
     },
+    /// Two accounts of one person.
+    #[error("another account has this identity number; look whether the person has forgotten one")]
+    IdNumberTaken,
+    /// The vault's folder holds no key, though it did before.
+    #[error("{} holds no key of the vault; restore the files from your copy", .0.display())]
+    NoVaultKey(PathBuf),
+    /// A sealed value that no key of the vault opens.
+    #[error("a sealed value does not open; restore the keys of identity.vault_directory from your copy")]
+    SealBroken,
+    /// No such role for a legal person.
+    #[error("there is no role {0}; `yimen account role list` shows all")]
+    NoRole(uuid::Uuid),
+    /// No name of a legal person.
+    #[error("the name of a legal person has 1 to 100 characters, none of them a control character; write another")]
+    BadLegalName,
+    /// Days that make no role.
+    #[error("a role ends on the day it begins or later, and not before today; correct its days")]
+    RoleDays,
     /// The cryptographic library refused.
     #[error("{0} failed in the cryptographic library; report it with the version of this program")]
     Crypto(&'static str),

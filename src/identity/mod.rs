@@ -2,7 +2,7 @@
 //! token is.
 //! Shape: login and password ── `Accounts::verify` ──▶ `Account`; session and platform ── `Assertions::header_for` ──▶ a
 //! header value; `Keys` holds what signs and publishes what verifies; `verify` is what a platform does with the header; `Vault` seals
-//! what must not lie in clear in the durable store.
+//! what must not lie in clear in the durable store; `People` keeps whom people act for, what is known of them, and their consents.
 //! Cost:  a password check is some 20 ms on threads of their own, so that it never delays a request; an assertion in steady
 //! state is one cache read, a new one is one ES256 signature (some 20 µs).
 //! Fails: `SignInError` for people, `IdentityError` for operators, `VerifyError` for platforms. A store that did not answer
@@ -17,8 +17,10 @@ mod key;
 mod keys;
 mod pairwise;
 mod password;
+mod people;
 mod pool;
 mod secret;
+mod subject;
 mod tokens;
 mod vault;
 mod verify;
@@ -29,6 +31,8 @@ pub use assertion::{AssertionClaims, AssertionRequest, Assertions, TOKEN_TYPE};
 pub use error::{IdentityError, SignInError};
 pub use keys::Keys;
 pub use password::Password;
+pub use people::{By, Consent, Grant, GrantedRole, People};
+pub use subject::{ActorClaim, Attributes, RepresentedClaim, Subject, SubjectClaims, leaves};
 pub use tokens::{Author, NewToken, Token, TokenSecret, Tokens};
 pub use vault::Vault;
 pub use verify::{AssertionProfile, KeySet, VerifyError, verify};

@@ -5,8 +5,10 @@
 //! Layout: `1.{key id}.{nonce, ciphertext and tag in base64url}`; the id tells which key, and nothing of it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::hmac;
 use base64::Engine;
@@ -22,8 +24,9 @@ const NAMES: &str = "names.key";
 
 /// The keys for what is kept sealed in the durable store.
 pub struct Vault {
-    /// Oldest first; the last one seals.
-    keys: Vec<VaultKey>,
+    folder: PathBuf,
+    /// Oldest first; the last one seals. Replaced whole by `reload`.
+    keys: ArcSwap<Vec<VaultKey>>,
     names: hmac::Key,
 }
 
@@ -42,20 +45,35 @@ impl Vault {
     /// The keys of a folder; a first one is made, with mode 0600, where there is none.
     pub fn load_or_create(folder: &Path) -> Result<Self, IdentityError> {
         secret::load_or_create(&folder.join(NAMES))?;
-        let mut files = key_files(folder)?;
-        if files.is_empty() {
-            files.push(FIRST.to_owned());
-        }
-        let key = |file: &String| VaultKey::new(&*secret::load_or_create(&folder.join(file))?);
-        let keys = files.iter().map(key).collect::<Result<Vec<_>, _>>()?;
         let names = secret::load_or_create(&folder.join(NAMES))?;
-        Ok(Self { keys, names: hmac::Key::new(hmac::HMAC_SHA256, &names[..]) })
+        if key_files(folder)?.is_empty() {
+            secret::load_or_create(&folder.join(FIRST))?;
+        }
+        let keys = ArcSwap::from_pointee(read(folder)?);
+        Ok(Self { folder: folder.to_owned(), keys, names: hmac::Key::new(hmac::HMAC_SHA256, &names[..]) })
+    }
+
+    /// Reads the folder again: a new key seals from then on. `Err`: the keys in memory go on.
+    pub fn reload(&self) -> Result<(), IdentityError> {
+        self.keys.store(Arc::new(read(&self.folder)?));
+        Ok(())
+    }
+
+    /// Makes the next key of a folder, and returns the name of its file. Nodes seal with it after their next `reload`.
+    pub fn rotate(folder: &Path) -> Result<String, IdentityError> {
+        Self::load_or_create(folder)?;
+        let number = |file: &String| file.strip_suffix(".key").and_then(|stem| stem.parse::<u32>().ok());
+        let last = key_files(folder)?.iter().filter_map(number).max().unwrap_or(0);
+        let file = format!("{:04}.key", last.saturating_add(1));
+        secret::load_or_create(&folder.join(&file))?;
+        Ok(file)
     }
 
     /// `text` as the store may have it, to be opened for the same `purpose` (such as `totp`) and `owner` (such as an account's
     /// id) only.
     pub fn seal(&self, purpose: &str, owner: &str, text: &str) -> Result<String, IdentityError> {
-        let key = self.keys.last().ok_or(IdentityError::Crypto("finding the vault's key"))?;
+        let keys = self.keys.load();
+        let key = keys.last().ok_or(IdentityError::Crypto("finding the vault's key"))?;
         let mut sealed = text.as_bytes().to_vec();
         let bound = Aad::from(bound(purpose, owner));
         let nonce = key.sealing.seal_in_place_append_tag(bound, &mut sealed);
@@ -67,7 +85,8 @@ impl Vault {
     /// The text that was sealed for `purpose` and `owner`; `None` for anything else: another key, place or version.
     pub fn open(&self, purpose: &str, owner: &str, sealed: &str) -> Option<Zeroizing<String>> {
         let [version, id, text] = <[&str; 3]>::try_from(sealed.split('.').collect::<Vec<_>>()).ok()?;
-        let key = self.keys.iter().find(|key| version == VERSION && key.id == id)?;
+        let keys = self.keys.load();
+        let key = keys.iter().find(|key| version == VERSION && key.id == id)?;
         let whole = URL_SAFE_NO_PAD.decode(text).ok()?;
         let (nonce, sealed) = whole.split_at_checked(NONCE_LEN)?;
         let mut text = Zeroizing::new(sealed.to_vec());
@@ -79,7 +98,7 @@ impl Vault {
     /// Whether a sealed value is of a key that no longer seals, and should be sealed anew.
     pub fn is_old(&self, sealed: &str) -> bool {
         let id = sealed.split('.').nth(1);
-        self.keys.last().is_some_and(|key| id != Some(&key.id))
+        self.keys.load().last().is_some_and(|key| id != Some(&key.id))
     }
 
     /// A name under which something can be found again, 43 characters of base64url: HMAC-SHA256 under the installation's own
@@ -97,6 +116,12 @@ impl VaultKey {
         let sealing = sealing.map_err(|_| IdentityError::Crypto("making the vault's key"))?;
         Ok(Self { id: URL_SAFE_NO_PAD.encode(id), sealing })
     }
+}
+
+fn read(folder: &Path) -> Result<Vec<VaultKey>, IdentityError> {
+    let key = |file: &String| VaultKey::new(&*secret::load_or_create(&folder.join(file))?);
+    let keys = key_files(folder)?.iter().map(key).collect::<Result<Vec<_>, _>>()?;
+    if keys.is_empty() { Err(IdentityError::NoVaultKey(folder.to_owned())) } else { Ok(keys) }
 }
 
 /// Names of the key files, oldest first.
@@ -143,11 +168,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let before = Vault::load_or_create(folder.path()).unwrap();
         let old = before.seal("phone", "wang", "13800138000").unwrap();
-        secret::load_or_create(&folder.path().join("0002.key")).unwrap();
+        assert_eq!(Vault::rotate(folder.path()).unwrap(), "0002.key");
         let after = Vault::load_or_create(folder.path()).unwrap();
         assert!(after.is_old(&old) && after.open("phone", "wang", &old).is_some());
         let new = after.seal("phone", "wang", "13800138000").unwrap();
         assert!(!after.is_old(&new) && before.open("phone", "wang", &new).is_none());
+        before.reload().unwrap();
+        assert!(before.open("phone", "wang", &new).is_some(), "a node that runs learns the new key");
         assert_eq!(before.tag("id", "x"), after.tag("id", "x"), "names are found again after a change of keys");
         assert_ne!(after.tag("id", "x"), after.tag("sub", "x"));
     }

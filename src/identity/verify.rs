@@ -169,7 +169,7 @@ mod tests {
     fn a_good_one_is_believed_until_it_ends() {
         let Signer { key, keys } = signer();
         let token = key.sign(&good()).unwrap();
-        assert_eq!(check(&token, &keys, NOW).unwrap().sub, "pairwise");
+        assert_eq!(check(&token, &keys, NOW).unwrap().subject.sub, "pairwise");
         assert!(check(&token, &keys, NOW + 64).is_ok());
         assert_eq!(check(&token, &keys, NOW + 65), Err(VerifyError::Ended));
         assert!(check(&token, &keys, NOW - 5).is_ok());

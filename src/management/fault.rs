@@ -8,6 +8,7 @@ use crate::domain::{PrincipalId, Right};
 use crate::identity::IdentityError;
 use crate::problem::{MEDIA_TYPE, Problem, Wrong};
 use crate::registry::{RegisterError, Version};
+use crate::session::SessionError;
 use crate::written::{Mistake, Severity};
 
 /// Why a call was refused, or could not be answered. Nothing was changed.
@@ -52,6 +53,8 @@ pub(super) enum Fault {
     Register(#[from] RegisterError),
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    #[error("what was asked is done as far as the register goes, and sessions did not end: {0}; call it again")]
+    Sessions(SessionError),
 }
 
 fn count(number: usize, what: &str) -> String {
@@ -83,8 +86,14 @@ impl Fault {
             Self::KeyUnderWay => (StatusCode::CONFLICT, "idempotency-key-under-way"),
             Self::Register(error) => (status(error), error.code()),
             Self::Identity(
-                IdentityError::TokenLife | IdentityError::TokenPlatform | IdentityError::TokenScope { .. },
+                IdentityError::TokenLife
+                | IdentityError::TokenPlatform
+                | IdentityError::TokenScope { .. }
+                | IdentityError::BadLegalName
+                | IdentityError::RoleDays,
             ) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-body"),
+            Self::Identity(IdentityError::NoRole(_)) => (StatusCode::NOT_FOUND, "not-found"),
+            Self::Sessions(_) => (StatusCode::SERVICE_UNAVAILABLE, "sessions-away"),
             Self::Identity(_) => (StatusCode::SERVICE_UNAVAILABLE, "store-away"),
         }
     }
@@ -162,7 +171,7 @@ impl Fault {
 
     fn detail(&self) -> String {
         match self.kind().0 {
-            StatusCode::SERVICE_UNAVAILABLE => "the store is away; nothing was changed, try again".to_owned(),
+            StatusCode::SERVICE_UNAVAILABLE if !matches!(self, Self::Sessions(_)) => "the store is away; nothing was changed, try again".to_owned(),
             _ => self.to_string(),
         }
     }
@@ -215,7 +224,7 @@ fn at_route(route: usize, place: &str) -> Wrong {
 }
 
 /// Every code and its title.
-pub(super) const TITLES: [(&str, &str); 26] = [
+pub(super) const TITLES: [(&str, &str); 27] = [
     ("credentials-needed", "Token or certificate needed"),
     ("token-refused", "Token refused"),
     ("certificate-unknown", "Certificate unknown"),
@@ -242,4 +251,5 @@ pub(super) const TITLES: [(&str, &str); 26] = [
     ("not-reserved", "Place not reserved"),
     ("register-away", "Register away"),
     ("store-away", "Store away"),
+    ("sessions-away", "Sessions away"),
 ];

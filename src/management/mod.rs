@@ -3,7 +3,7 @@
 //! leases. One table of operations makes both the router and `/openapi.json`; `/docs` is that document for people.
 //! Fails: RFC 9457 problem documents that name everything that is wrong; a caller's mistake is never a 5xx, and a store that
 //! did not answer is 503, never "no".
-//! Knows: registry, identity, routing, metrics.
+//! Knows: registry, session, identity, routing, metrics.
 
 mod answer;
 mod call;
@@ -20,6 +20,7 @@ mod nodes;
 mod openapi;
 mod operation;
 mod parameters;
+mod people;
 mod reports;
 mod reservations;
 mod schema;
@@ -40,10 +41,11 @@ pub use self::caller::PeerCertificate;
 use self::fault::Fault;
 use self::operation::Operation;
 use crate::config::CertificateCaller;
-use crate::identity::Tokens;
+use crate::identity::{Accounts, People, Tokens};
 use crate::metrics::Metrics;
 use crate::problem::{MEDIA_TYPE, Problem};
 use crate::registry::{Answered, Leases, Register};
+use crate::session::Sessions;
 
 /// What the management API works with.
 #[derive(Debug)]
@@ -56,6 +58,12 @@ pub struct ManagementParts {
     pub answered: Answered,
     /// What instances say of themselves.
     pub leases: Leases,
+    /// Built-in accounts.
+    pub accounts: Arc<Accounts>,
+    /// For whom people act.
+    pub people: Arc<People>,
+    /// Who is signed in.
+    pub sessions: Arc<Sessions>,
     /// Client certificates, and for whom they speak.
     pub certificates: Vec<CertificateCaller>,
     /// What happened.
@@ -77,6 +85,9 @@ struct Management {
     tokens: Tokens,
     answered: Answered,
     leases: Leases,
+    accounts: Arc<Accounts>,
+    people: Arc<People>,
+    sessions: Arc<Sessions>,
     callers: Callers,
     metrics: Arc<Metrics>,
 }
@@ -90,15 +101,17 @@ fn operations() -> Vec<Operation> {
         nodes::operations(),
         reports::operations(),
         tokens::operations(),
+        people::operations(),
     ];
     rooms.into_iter().flatten().collect()
 }
 
 /// The router of the API.
 pub fn router(parts: ManagementParts) -> Result<Router, ManagementError> {
-    let ManagementParts { register, tokens, answered, leases, certificates, metrics } = parts;
+    let ManagementParts { register, tokens, answered, leases, accounts, people, sessions, certificates, metrics } = parts;
     let callers = Callers::new(tokens.clone(), &certificates);
-    let management = Management { register, tokens, answered, leases, callers, metrics };
+    let management =
+        Management { register, tokens, answered, leases, accounts, people, sessions, callers, metrics };
     let operations = operations();
     let document = openapi::document(&operations);
     let json = document.to_json().map_err(|cause| ManagementError::Document(cause.to_string()))?;

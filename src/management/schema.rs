@@ -3,7 +3,7 @@
 use utoipa::openapi::schema::{AdditionalProperties, Array, Object, OneOfBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::{ArrayBuilder, ObjectBuilder, Ref, RefOr};
 
-use crate::domain::{Level, Right, Role};
+use crate::domain::{Level, Right, Role, SubjectRole};
 use crate::registry::{Action, FilingState};
 
 pub(super) const PLATFORM_ID: &str = "^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$";
@@ -14,6 +14,7 @@ pub(super) const UUID: &str = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-
 const PRINCIPAL: &str = "^[A-Za-z0-9._@:-]{1,100}$";
 /// One line for people.
 const LINE: &str = r"^[^\x00-\x1f\x7f-\x9f]{1,500}$";
+const LOGIN: &str = "^[a-z0-9._+@-]{1,64}$";
 const HOST: &str = r"^[a-z0-9._:\[\]-]{1,253}$";
 const DAY: &str = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$";
 
@@ -102,6 +103,7 @@ pub(super) fn all() -> Vec<(&'static str, Schema)> {
     all.extend(of_documents());
     all.extend(of_nodes());
     all.extend(of_reports());
+    all.extend(of_people());
     all
 }
 
@@ -313,6 +315,53 @@ fn of_reports() -> Vec<(&'static str, Schema)> {
                 },
             ),
         ),
+    ]
+}
+
+fn of_people() -> Vec<(&'static str, Schema)> {
+    let role = || words(&SubjectRole::ALL.map(SubjectRole::word));
+    let login = || text_of(LOGIN);
+    vec![
+        (
+            "SubjectRole",
+            object(
+                "A person's role for a legal person.",
+                keys! {
+                    "id?": text_of(UUID), "account": text(), "usc": text_of(OWNER), "name": text(), "role": role(),
+                    "valid_from": text_of(DAY), "valid_until": text_of(DAY),
+                    "state": words(&["valid", "future", "over", "withdrawn"]), "granted_by": text(),
+                    "granted_at": time(), "withdrawn_by": maybe(text()), "withdrawn_at": maybe(time()),
+                },
+            ),
+        ),
+        ("SubjectRolePage", page("SubjectRole")),
+        (
+            "NewSubjectRole",
+            object(
+                "Who may act for whom, and how long.",
+                keys! {
+                    "login": login(), "usc": text_of(OWNER), "name": text_of(r"^[^\x00-\x1f\x7f-\x9f]{1,100}$"),
+                    "role": role(), "valid_from?": text_of(DAY), "valid_until": text_of(DAY),
+                },
+            ),
+        ),
+        ("SessionsOf", object("Whose.", keys! { "login": login() })),
+        (
+            "Session",
+            object(
+                "A session of a person.",
+                keys! {
+                    "id": text(), "realm": text(), "device": text(), "network": text(),
+                    "acting_for": maybe(text_of(OWNER)), "begun_at": time(), "last_seen": time(),
+                },
+            ),
+        ),
+        ("Sessions", object("All of a person.", keys! { "entries": any_list(reference("Session")) })),
+        (
+            "SessionsToEnd",
+            object("Whose, and which; all when absent.", keys! { "login": login(), "session?": text_of("^[0-9a-f]{32}$") }),
+        ),
+        ("SessionsEnded", object("How many.", keys! { "ended": count() })),
     ]
 }
 

@@ -61,8 +61,10 @@ pub struct Metrics {
     pub session_lookups: IntCounterVec,
     /// `yimen_sessions_begun_total`.
     pub sessions_begun: IntCounter,
-    /// `yimen_sessions_ended_total{reason}`: `signed_out`, `replaced`, `revoked`.
+    /// `yimen_sessions_ended_total{reason}`: `signed_out`, `replaced`, and the words of why an owner or operator ended it.
     pub sessions_ended: IntCounterVec,
+    /// `yimen_subject_switches_total{result}`: `ok`, `refused`.
+    pub subject_switches: IntCounterVec,
     /// `yimen_session_store_duration_seconds{op}`.
     pub store_duration: HistogramVec,
     /// `yimen_session_store_errors_total{op,kind}`: kind is `timeout`, `refused`, `answer`, `breaker`.
@@ -238,6 +240,12 @@ impl Metrics {
                 "yimen_sessions_ended_total",
                 "Sessions ended before their time, by reason.",
                 &["reason"],
+            )?,
+            subject_switches: counters(
+                &r,
+                "yimen_subject_switches_total",
+                "Switches to a legal person and back, by result.",
+                &["result"],
             )?,
             store_duration: histograms(
                 &r,

@@ -13,9 +13,9 @@ use super::return_to::ReturnTo;
 use super::{Visitor, device};
 use crate::config::SessionConfig;
 use crate::domain::{DivisionCode, Timestamp};
-use crate::identity::{Accounts, Keys};
+use crate::identity::{Accounts, By, IdentityError, Keys, People};
 use crate::metrics::Metrics;
-use crate::routing::{Divisions, Items};
+use crate::routing::{Divisions, Items, LiveTable};
 use crate::session::{CookieRead, SessionError, SessionKey, Sessions, cookie};
 
 const ERROR: HeaderName = HeaderName::from_static("yimen-error");
@@ -27,6 +27,8 @@ const STORE_RETRY_S: u32 = 5;
 pub(super) struct Rooms {
     pub(super) sessions: Arc<Sessions>,
     pub(super) accounts: Arc<Accounts>,
+    pub(super) people: Arc<People>,
+    pub(super) routes: Arc<LiveTable>,
     pub(super) keys: Arc<Keys>,
     pub(super) divisions: Arc<Divisions>,
     pub(super) items: Arc<Items>,
@@ -94,6 +96,8 @@ impl Call {
             Some(live) => Who::Somebody(Person {
                 name: live.session.name.clone(),
                 token: self.rooms.forms.session_token(&live.key),
+                acting: live.session.represented.clone(),
+                roles: live.session.roles.clone(),
             }),
             // Ended, or the store did not answer: a page must not say "signed out" of somebody who may be signed in.
             None if self.visitor.cookie_present => Who::Unknown,
@@ -118,6 +122,23 @@ impl Call {
     pub(super) fn store_away(&self, error: &SessionError) -> Response<Body> {
         tracing::warn!(%error, request_id = self.visitor.request_id, "a page could not ask for sessions");
         self.failure(StatusCode::SERVICE_UNAVAILABLE, "session-store-away", WayOn::Retry(STORE_RETRY_S))
+    }
+
+    /// 503: what the page is about could not be read or written, and nothing was changed.
+    pub(super) fn identity_away(&self, error: &IdentityError) -> Response<Body> {
+        tracing::warn!(%error, request_id = self.visitor.request_id, "a page could not ask for what is kept of a person");
+        self.failure(StatusCode::SERVICE_UNAVAILABLE, "identity-store-away", WayOn::Retry(STORE_RETRY_S))
+    }
+
+    /// The person themselves as whoever changes something; `actor` is their name in records.
+    pub(super) fn by<'a>(&'a self, actor: &'a str) -> By<'a> {
+        By { actor, role: "subject", request_id: &self.visitor.request_id }
+    }
+
+    /// Writes into the record what a person did with their own account.
+    pub(super) async fn recorded(&self, action: &str, subject: &str, about: &str) -> Result<(), IdentityError> {
+        let actor = self.rooms.people.actor(subject);
+        self.rooms.people.record(self.by(&actor), action, subject, about, self.now).await
     }
 
     /// Whether a form that needs no session was filled in on a page made for this visitor: for the session whose cookie they

@@ -15,10 +15,10 @@ use super::language::Language;
 use super::region_of;
 use super::router::{Portal, PortalParts, Visitor};
 use crate::config::{IdentityConfig, RedisConfig, SessionConfig, SessionStoreConfig};
-use crate::domain::{Assurance, SubjectKind, Timestamp};
-use crate::identity::{Accounts, Keys, NewAccount, Password};
+use crate::domain::{Assurance, DivisionCode, Level, SubjectKind, SubjectRole, Timestamp};
+use crate::identity::{Accounts, By, Grant, Keys, NewAccount, Password, People, Vault};
 use crate::metrics::Metrics;
-use crate::routing::{Divisions, Items};
+use crate::routing::{Divisions, Items, LiveTable, Platform, PlatformState, RouteTable};
 use crate::session::{CookieRead, Lookup, SealKey, Sessions, cookie};
 use crate::store::Durable;
 
@@ -27,6 +27,8 @@ pub(super) const ORIGIN: &str = "https://one.example";
 pub(super) struct Desk {
     pub(super) portal: Portal,
     pub(super) sessions: Arc<Sessions>,
+    pub(super) accounts: Arc<Accounts>,
+    pub(super) people: Arc<People>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) now: Timestamp,
     _folder: TempDir,
@@ -54,6 +56,8 @@ impl Desk {
             issuer: ORIGIN.to_owned(),
             keys_directory: path("keys"),
             pairwise_key_file: path("pairwise"),
+            vault_directory: path("vault"),
+            authority_division: DivisionCode::NATION,
             assertion_life: Duration::from_secs(60),
             key_lead: Duration::from_secs(600),
             argon2_memory_kib: 64, // the pages are the same at any cost
@@ -75,7 +79,10 @@ impl Desk {
         let seal = SealKey::load_or_create(&session.key_file).unwrap();
         let sessions = Sessions::open(session.clone(), sessions(folder.path()), seal, metrics.clone()).await.unwrap();
         let durable = Durable::open(&path("register.sqlite")).await.unwrap();
-        let accounts = Arc::new(Accounts::new(Arc::new(durable), &identity).unwrap());
+        let durable = Arc::new(durable);
+        let accounts = Arc::new(Accounts::new(durable.clone(), &identity).unwrap());
+        let vault = Arc::new(Vault::load_or_create(&identity.vault_directory).unwrap());
+        let people = Arc::new(People::new(durable, vault));
         let wang = NewAccount {
             login: "wang".parse().unwrap(),
             name: "王<b>小明".to_owned(),
@@ -88,17 +95,64 @@ impl Desk {
         let no_streets = &b"code,name,level,parent\n"[..];
         let divisions = Divisions::read(File::open(routes.join("divisions.csv")).unwrap(), no_streets).unwrap();
         let items = Items::read(File::open(routes.join("items.csv")).unwrap()).unwrap();
+        let (divisions, items) = (Arc::new(divisions), Arc::new(items));
+        let table = RouteTable::compile(divisions.clone(), items.clone(), &[], vec![clinic()]).table;
         let portal = Portal::new(PortalParts {
             sessions: sessions.clone(),
-            accounts,
+            accounts: accounts.clone(),
+            people: people.clone(),
+            routes: Arc::new(LiveTable::new(table)),
             keys: Arc::new(Keys::load_or_create(&identity, now, metrics.clone()).unwrap()),
-            divisions: Arc::new(divisions),
-            items: Arc::new(items),
+            divisions,
+            items,
             form_key: [7; 32],
             session,
             metrics: metrics.clone(),
         });
-        Self { portal, sessions, metrics, now, _folder: folder }
+        Self { portal, sessions, accounts, people, metrics, now, _folder: folder }
+    }
+
+    /// Id of the account `wang`.
+    pub(super) async fn wang(&self) -> String {
+        self.accounts.find(&"wang".parse().unwrap()).await.unwrap().unwrap().id
+    }
+
+    /// Lets `wang` act for a company from today to `until`; the id of the role.
+    pub(super) async fn grant(&self, until: &str) -> String {
+        let today = self.now.day();
+        let grant = Grant {
+            subject: self.wang().await,
+            usc: "914403001922038216".parse().unwrap(),
+            name: "示例<b>公司".to_owned(),
+            role: SubjectRole::Agent,
+            valid_from: today,
+            valid_until: until.parse().unwrap(),
+        };
+        self.people.grant_role(grant, MACHINE, self.now).await.unwrap().id.to_string()
+    }
+}
+
+pub(super) const MACHINE: By<'static> = By { actor: "machine", role: "operator", request_id: "" };
+
+/// A platform that no public body owns, and that has filed attributes of people.
+fn clinic() -> Platform {
+    Platform {
+        id: "clinic".parse().unwrap(),
+        name: "示例医院".into(),
+        name_en: "Sample clinic".into(),
+        owner: "914403001922038216".parse().ok(),
+        function: "预约挂号".into(),
+        division: DivisionCode::NATION,
+        level: Level::Nation,
+        state: PlatformState::Active,
+        trusted: false,
+        upstreams: Box::default(),
+        attributes: ["name", "id_number"].map(Box::from).into(),
+        zones: Box::default(),
+        inflight_max: None,
+        canary: None,
+        health: None,
+        routes: [].into(),
     }
 }
 

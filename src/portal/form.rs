@@ -81,11 +81,6 @@ impl Forms {
         let tag = URL_SAFE_NO_PAD.decode(token).unwrap_or_default();
         hmac::verify(&self.0, &bound(b"form", session), &tag).is_ok()
     }
-
-    /// A name for a session in a list: it ends a session of the same person and is of no use for anything else.
-    pub(super) fn handle(&self, session: &SessionKey) -> String {
-        hmac::sign(&self.0, &bound(b"list", session)).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
-    }
 }
 
 /// The two kinds of input have different lengths and first words, so that none can pass for the other.

@@ -9,21 +9,26 @@ mod account;
 mod answer;
 mod arrival;
 mod call;
+mod consent;
 mod cookies;
 #[cfg(test)]
 mod desk;
 mod device;
+mod ended;
+mod erasure;
 mod failure;
 mod form;
 mod frame;
 mod home;
 mod key_set;
 mod language;
+mod privacy;
 mod region;
 mod return_to;
 mod router;
 mod sign_in;
 mod sign_out;
+mod subject;
 #[cfg(test)]
 mod tests;
 mod when;

@@ -14,12 +14,12 @@ use super::failure::WayOn;
 use super::form::Forms;
 use super::language::Language;
 use super::return_to::ReturnTo;
-use super::{account, answer, home, key_set, region, sign_in, sign_out};
+use super::{account, answer, consent, erasure, home, key_set, privacy, region, sign_in, sign_out, subject};
 use crate::config::SessionConfig;
 use crate::domain::{ClientCertificate, DivisionCode, Timestamp};
-use crate::identity::{Accounts, Keys};
+use crate::identity::{Accounts, Keys, People};
 use crate::metrics::Metrics;
-use crate::routing::{Divisions, Items};
+use crate::routing::{Divisions, Items, LiveTable};
 use crate::session::{Live, Sessions};
 
 /// The longest page is the list of a county's streets, far below.
@@ -31,6 +31,10 @@ pub struct PortalParts {
     pub sessions: Arc<Sessions>,
     /// Who may sign in.
     pub accounts: Arc<Accounts>,
+    /// For whom people act, what is known of them, and their consents.
+    pub people: Arc<People>,
+    /// The platforms in force.
+    pub routes: Arc<LiveTable>,
     /// What platforms verify with.
     pub keys: Arc<Keys>,
     /// The tree that the region picker walks.
@@ -76,9 +80,9 @@ pub struct Portal {
 impl Portal {
     /// Builds the router.
     pub fn new(parts: PortalParts) -> Self {
-        let PortalParts { sessions, accounts, keys, divisions, items, form_key, session, metrics } = parts;
+        let PortalParts { sessions, accounts, people, routes, keys, divisions, items, form_key, session, metrics } = parts;
         let forms = Forms::new(&form_key);
-        let rooms = Arc::new(Rooms { sessions, accounts, keys, divisions, items, forms, session, metrics });
+        let rooms = Arc::new(Rooms { sessions, accounts, people, routes, keys, divisions, items, forms, session, metrics });
         let router = Router::new()
             .route("/", get(home::show))
             .route("/search", get(home::show))
@@ -87,6 +91,13 @@ impl Portal {
             .route("/sign-out", get(sign_out::show).post(sign_out::submit))
             .route("/account", get(account::show))
             .route("/account/sessions/end", post(account::end))
+            .route("/account/sessions/end-all", get(account::ask_all).post(account::end_all))
+            .route("/account/subject", get(subject::show).post(subject::switch))
+            .route("/account/privacy", get(privacy::show))
+            .route("/account/consents/withdraw", post(privacy::withdraw))
+            .route("/account/export", post(privacy::export))
+            .route("/account/erase", get(erasure::show).post(erasure::submit))
+            .route("/consent", get(consent::show).post(consent::give))
             .route("/.well-known/jwks.json", get(key_set::show))
             .fallback(no_page)
             .method_not_allowed_fallback(no_method);

@@ -218,6 +218,8 @@ fn platform(
             id: id?,
             name: name?,
             name_en: name_en?,
+            owner,
+            function: function.clone().unwrap_or_default(),
             division: division.code,
             level: division.level,
             state: PlatformState::Active,

@@ -11,7 +11,7 @@ const FORM: &[&str] = &["GET", "POST"];
 const SEND: &[&str] = &["POST"];
 
 /// Path, how it is compared, whom it lets in, what it takes.
-const PAGES: [(&str, PathKind, Access, &[&str]); 9] = [
+const PAGES: [(&str, PathKind, Access, &[&str]); 16] = [
     ("/", PathKind::Exact, Access::Optional, READ),
     ("/search", PathKind::Exact, Access::Optional, READ),
     ("/region", PathKind::Exact, Access::Optional, FORM),
@@ -19,6 +19,13 @@ const PAGES: [(&str, PathKind, Access, &[&str]); 9] = [
     ("/sign-out", PathKind::Exact, Access::Optional, FORM), // signing out twice is no error, so no session is required
     ("/account", PathKind::Exact, Access::Required, READ),
     ("/account/sessions/end", PathKind::Exact, Access::Required, SEND),
+    ("/account/subject", PathKind::Exact, Access::Required, FORM),
+    ("/account/privacy", PathKind::Exact, Access::Required, READ),
+    ("/account/consents/withdraw", PathKind::Exact, Access::Required, SEND),
+    ("/account/sessions/end-all", PathKind::Exact, Access::Required, FORM),
+    ("/account/export", PathKind::Exact, Access::Required, SEND),
+    ("/account/erase", PathKind::Exact, Access::Required, FORM),
+    ("/consent", PathKind::Exact, Access::Required, FORM),
     ("/.well-known/jwks.json", PathKind::Exact, Access::Open, READ),
     ("/handover", PathKind::Exact, Access::Open, READ), // it looks for the session itself
 ];
@@ -39,6 +46,8 @@ pub fn own_platform() -> Option<Platform> {
         id: OWN_ID.parse().ok()?,
         name: "一门".into(),
         name_en: "Yimen".into(),
+        owner: None,
+        function: Box::default(),
         division: DivisionCode::NATION,
         level: Level::Nation,
         state: PlatformState::Active,

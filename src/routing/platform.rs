@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::policy::Route;
 use super::trust::Trust;
-use crate::domain::{DivisionCode, Level, PlatformId, Zone};
+use super::divisions::Divisions;
+use crate::domain::{DivisionCode, Level, PlatformId, Uscc, Zone};
 
 /// A back-end system with what of it is reachable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +16,10 @@ pub struct Platform {
     pub name: Box<str>,
     /// Its name for people, in English.
     pub name_en: Box<str>,
+    /// Who owns it; `None` for the gateway itself.
+    pub owner: Option<Uscc>,
+    /// What it does, as filed.
+    pub function: Box<str>,
     /// The division whose government answers for it.
     pub division: DivisionCode,
     /// The level of that division.
@@ -37,6 +42,15 @@ pub struct Platform {
     pub health: Option<HealthCheck>,
     /// What of it is reachable, and under which policy.
     pub routes: Arc<[Route]>,
+}
+
+impl Platform {
+    /// Whether it belongs to the same authority as the gateway, which `authority` runs: its owner is a public body, and its
+    /// division is that one or lies below it. Any other needs a person's consent before something of them goes there.
+    pub fn is_of(&self, authority: DivisionCode, divisions: &Divisions) -> bool {
+        let public = self.owner.is_none_or(|owner| owner.is_public_body());
+        public && divisions.is_within(self.division, authority)
+    }
 }
 
 /// Whether a platform is served. Drafts and submitted filings never come into the table.

@@ -27,6 +27,8 @@ fn platform(id: &str, division: &str, routes: Vec<Route>) -> Platform {
         id: id.parse().unwrap(),
         name: id.into(),
         name_en: id.into(),
+        owner: None,
+        function: Box::default(),
         division: code(division),
         level: Level::City,
         state: PlatformState::Active,

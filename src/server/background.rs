@@ -13,7 +13,7 @@ use super::reload::Reload;
 use super::service_manager;
 use crate::domain::Timestamp;
 use crate::gateway::{HealthChecks, KeepsUsage};
-use crate::identity::Keys;
+use crate::identity::{Keys, Vault};
 use crate::registry::Register;
 use crate::session::Sessions;
 
@@ -24,6 +24,7 @@ pub(crate) struct Background {
     pub(crate) register: Arc<Register>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) keys: Arc<Keys>,
+    pub(crate) vault: Arc<Vault>,
     pub(crate) checks: HealthChecks,
     pub(crate) usage: KeepsUsage,
     pub(crate) reload: Reload,
@@ -35,7 +36,7 @@ pub(crate) struct Background {
 impl Background {
     /// Starts it all. What is returned has something left to say after `stopped`, and ends then.
     pub(crate) fn start(self, runtime: &Runtime, stopped: &watch::Receiver<bool>) -> JoinHandle<()> {
-        let Self { register, sessions, keys, checks, usage, reload, metrics_listen, left } = self;
+        let Self { register, sessions, keys, vault, checks, usage, reload, metrics_listen, left } = self;
         runtime.spawn(register.run(stopped.clone()));
         runtime.spawn(checks.run(stopped.clone()));
         let last = runtime.spawn(usage.run(stopped.clone()));
@@ -48,6 +49,9 @@ impl Background {
             while !stops_within(&mut watch, KEYS_EVERY).await {
                 if let Err(fault) = keys.reload(Timestamp::now()) {
                     tracing::error!(%fault, "assertion keys not reloaded, the ones in memory go on");
+                }
+                if let Err(fault) = vault.reload() {
+                    tracing::error!(%fault, "keys of the vault not reloaded, the ones in memory go on");
                 }
             }
         });

@@ -42,7 +42,7 @@ use self::shutdown::Drain;
 use crate::config::{AddressPolicy, CertificateError, Config, clients_signed_by, clients_with_certificates};
 use crate::domain::{PlatformId, Timestamp};
 use crate::gateway::{ClientCertificates, ConnectionLimits, Front, Gateway, GatewayParts, Origins, Redirect};
-use crate::identity::{Accounts, Assertions, IdentityError, Keys, Tokens};
+use crate::identity::{Accounts, Assertions, IdentityError, Keys, People, Tokens, Vault};
 use crate::management::{ManagementError, ManagementParts};
 use crate::metrics::Metrics;
 use crate::portal::{Portal, PortalParts};
@@ -188,6 +188,9 @@ impl Server {
             tokens: Tokens::new(rooms.durable.clone()),
             answered: Answered::new(rooms.durable.clone()),
             leases: Leases::new(rooms.durable),
+            accounts: rooms.accounts,
+            people: rooms.people,
+            sessions: rooms.sessions.clone(),
             certificates: config.management.callers.clone(),
             metrics: metrics.clone(),
         };
@@ -219,6 +222,7 @@ impl Server {
             register: rooms.register,
             sessions: rooms.sessions,
             keys: rooms.keys,
+            vault: rooms.vault,
             checks,
             usage,
             reload,
@@ -259,6 +263,9 @@ struct Rooms {
     durable: Arc<Durable>,
     register: Arc<Register>,
     sessions: Arc<Sessions>,
+    accounts: Arc<Accounts>,
+    people: Arc<People>,
+    vault: Arc<Vault>,
     assertions: Arc<Assertions>,
     usage: Arc<Usage>,
     keys: Arc<Keys>,
@@ -289,11 +296,15 @@ impl Rooms {
             Sessions::open(config.session.clone(), config.stores.sessions.clone(), seal, metrics.clone()).await?;
         let usage = Arc::new(Usage::new(durable.clone()));
         let accounts = Arc::new(Accounts::new(durable.clone(), &config.identity)?);
+        let vault = Arc::new(Vault::load_or_create(&config.identity.vault_directory)?);
+        let people = Arc::new(People::new(durable.clone(), vault.clone()));
         let keys = Arc::new(Keys::load_or_create(&config.identity, Timestamp::now(), metrics.clone())?);
         let assertions = Arc::new(Assertions::new(&config.identity, keys.clone(), metrics.clone())?);
         let portal = Arc::new(Portal::new(PortalParts {
             sessions: sessions.clone(),
-            accounts,
+            accounts: accounts.clone(),
+            people: people.clone(),
+            routes: register.routes().clone(),
             keys: keys.clone(),
             divisions: register.rules().divisions.clone(),
             items: register.rules().items.clone(),
@@ -301,7 +312,7 @@ impl Rooms {
             session: config.session.clone(),
             metrics,
         }));
-        Ok(Self { durable, register, sessions, assertions, usage, keys, portal, waiting_key })
+        Ok(Self { durable, register, sessions, accounts, people, vault, assertions, usage, keys, portal, waiting_key })
     }
 
     fn gateway_parts(&self, config: &Config, metrics: Arc<Metrics>) -> GatewayParts {
@@ -309,6 +320,8 @@ impl Rooms {
             routes: self.register.routes().clone(),
             sessions: self.sessions.clone(),
             assertions: self.assertions.clone(),
+            people: self.people.clone(),
+            authority: config.identity.authority_division,
             usage: self.usage.clone(),
             portal: self.portal.clone(),
             metrics,

@@ -11,6 +11,7 @@
 mod cache;
 mod clock;
 pub mod cookie;
+mod ended;
 mod error;
 mod flight;
 mod id;
@@ -22,6 +23,7 @@ mod ticket;
 
 pub use crate::store::SessionKey;
 pub use cookie::CookieRead;
+pub use ended::EndReason;
 pub use error::SessionError;
 pub use id::SessionId;
 pub use record::{Live, Person, Place, Session};

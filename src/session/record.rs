@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Assurance, PlatformId, Proof, SubjectKind, Timestamp};
+use crate::domain::{Assurance, Personal, PlatformId, Proof, Represented, SubjectKind, Timestamp};
 use crate::store::SessionKey;
 
 /// Who somebody is, as the realm they come from says.
@@ -35,12 +35,22 @@ pub struct Place {
 pub struct Session {
     /// Stable id of the account in its realm (never shown to a platform as it is).
     pub subject: String,
-    /// Whom it speaks for.
+    /// What kind of subject the person is for themselves; see `acts_as`.
     pub kind: SubjectKind,
     /// Which realm the identity comes from; `accounts` for the built-in ones.
     pub realm: String,
     /// Name to greet with.
     pub name: String,
+    /// The legal person that it acts for, if it does.
+    #[serde(default)]
+    pub represented: Option<Represented>,
+    /// Those it may act for, as far as was known when it began or last switched: what the bar of pages offers. Whether a role
+    /// holds is asked when it is chosen.
+    #[serde(default)]
+    pub roles: Vec<Represented>,
+    /// What is known of the person, as of the beginning, so that nothing is asked for it while requests are under way.
+    #[serde(default)]
+    pub personal: Personal,
     /// How sure we are who it is: the highest of `proofs`.
     pub assurance: Assurance,
     /// RFC 8176 method names, such as `pwd`: those of all `proofs`.
@@ -72,6 +82,9 @@ impl Session {
             kind: person.kind,
             realm: person.realm,
             name: person.name,
+            represented: None,
+            roles: Vec::new(),
+            personal: Personal::default(),
             assurance: proof.assurance,
             methods: proof.methods.clone(),
             authenticated_at: proof.at,
@@ -83,6 +96,11 @@ impl Session {
             platform: None,
             proofs: vec![proof],
         }
+    }
+
+    /// Whom it speaks for now.
+    pub fn acts_as(&self) -> SubjectKind {
+        self.represented.as_ref().map_or(self.kind, |represented| represented.role.kind())
     }
 
     /// Takes a further proof of the same person.

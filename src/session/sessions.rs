@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Once};
 
+use aws_lc_rs::hmac;
 use parking_lot::Mutex;
 use prometheus::IntCounter;
 use tokio::sync::mpsc;
@@ -11,7 +12,7 @@ use super::cache::{Cached, Entry};
 use super::clock::Clock;
 use super::flight::{Fetched, Flights};
 use super::keeping::Touch;
-use super::{Live, SealKey, Session, SessionError, SessionId};
+use super::{EndReason, Live, SealKey, Session, SessionError, SessionId};
 use crate::config::{SessionConfig, SessionStoreConfig};
 use crate::domain::{Assurance, Timestamp};
 use crate::metrics::Metrics;
@@ -44,9 +45,11 @@ pub struct SessionSummary {
 
 /// All sessions of the installation, as this node knows them.
 pub struct Sessions {
-    config: SessionConfig,
+    pub(super) config: SessionConfig,
     pub(super) store: ShortLived,
     pub(super) seal: SealKey,
+    /// Makes the names of sessions in lists.
+    pub(super) handles: hmac::Key,
     pub(super) cached: Cached,
     flights: Flights,
     pub(super) clock: Clock,
@@ -89,11 +92,13 @@ impl Sessions {
             unknown: result("unknown"),
         };
         let (cached, flights, clock) = (Cached::new(&config), Flights::default(), Clock::new());
+        let handles = hmac::Key::new(hmac::HMAC_SHA256, &seal.derive(b"session handles"));
         let (touched, unreadable) = (Mutex::new(Some(touched)), Once::new());
         Ok(Arc::new(Self {
             config,
             store,
             seal,
+            handles,
             cached,
             flights,
             clock,
@@ -172,9 +177,12 @@ impl Sessions {
         };
         let ended = self.store.put_session(put).await?;
         replaces.inspect(|replaced| self.cached.ended(replaced));
-        self.note_ended(&ended, "replaced");
+        self.note_ended(&ended.all, "replaced");
         self.metrics.sessions_begun.inc();
         self.cached.put(key, Arc::new(Entry::new(Arc::new(Live { key, session }), now, now, now)));
+        for above in &ended.above_limit {
+            self.leave_note(above, EndReason::Limit, now).await;
+        }
         Ok(id)
     }
 
@@ -198,13 +206,6 @@ impl Sessions {
             (!self.is_over(&session, last_seen, now)).then_some(SessionSummary { key, session, last_seen })
         });
         Ok(readable.collect())
-    }
-
-    /// Ends all sessions of a subject but `keep`; returns how many.
-    pub async fn end_all(&self, subject: &str, keep: Option<&SessionKey>) -> Result<usize, SessionError> {
-        let ended = self.store.delete_of_subject(subject, keep).await?;
-        self.note_ended(&ended, "revoked");
-        Ok(ended.len())
     }
 
     fn usable(&self, entry: &Entry, now: Timestamp) -> bool {
@@ -293,7 +294,7 @@ impl Sessions {
         session
     }
 
-    fn note_ended(&self, keys: &[SessionKey], reason: &str) {
+    pub(super) fn note_ended(&self, keys: &[SessionKey], reason: &str) {
         keys.iter().for_each(|key| self.cached.ended(key));
         self.metrics.sessions_ended.with_label_values(&[reason]).inc_by(keys.len() as u64);
     }

@@ -16,10 +16,10 @@ mod short_lived;
 mod sqlite;
 
 pub use durable::{
-    AccountRow, AccountState, AnsweredRow, DayOfUseRow, Durable, FilingRow, HistoryRow, InForceRow, LeaseRow, ListRows,
-    NodeRow, RecordRow, ReservationRow, Standing, TokenRow, Writing,
+    AccountRow, AccountState, AnsweredRow, ConsentRow, DayOfUseRow, Durable, FilingRow, HistoryRow, InForceRow, LeaseRow, ListRows,
+    NodeRow, PersonalRow, RecordRow, ReservationRow, Standing, SubjectRoleRow, TokenRow, Writing,
 };
 pub use error::{AwayReason, StoreError};
 pub use keys::{NameKey, SessionKey};
 pub use register_notices::RegisterNotices;
-pub use short_lived::{Notice, PutSession, ShortLived, StoredSession};
+pub use short_lived::{Ended, Notice, PutSession, ShortLived, StoredSession};

@@ -38,6 +38,15 @@ pub struct PutSession<'a> {
     pub per_subject_max: usize,
 }
 
+/// What putting a session ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// All sessions that ended, with those below them.
+    pub all: Vec<SessionKey>,
+    /// Those of them that had to make room for the new one.
+    pub above_limit: Vec<SessionKey>,
+}
+
 /// A session as the store has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredSession {
@@ -110,8 +119,8 @@ impl ShortLived {
     }
 
     /// Puts a session, ends the one it replaces and the oldest ones above the subject's limit, all in one step.
-    /// Returns the keys of the sessions that ended. `ParentGone` when its parent has ended.
-    pub async fn put_session(&self, put: PutSession<'_>) -> Result<Vec<SessionKey>, StoreError> {
+    /// `ParentGone` when its parent has ended.
+    pub async fn put_session(&self, put: PutSession<'_>) -> Result<Ended, StoreError> {
         self.mend();
         let subject = self.names.subject(put.subject);
         call!(self, "put", engine => engine.put_session(&put, &subject))

@@ -54,7 +54,7 @@ impl Outcome {
 
     fn subject(&self) -> &str {
         match self {
-            Self::Verified { claims } => &claims.sub,
+            Self::Verified { claims } => &claims.subject.sub,
             _ => "",
         }
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::body::Body;
-use axum::extract::Form;
-use axum::extract::rejection::FormRejection;
+use axum::extract::rejection::{FormRejection, QueryRejection};
+use axum::extract::{Form, Query};
 use axum::{Extension, response};
 use http::StatusCode;
 use serde::Deserialize;
@@ -15,9 +15,9 @@ use super::call::Call;
 use super::failure::WayOn;
 use super::frame::{self, Frame, rendered};
 use super::return_to::ReturnTo;
-use super::{answer, when};
+use super::{Language, answer, when};
 use crate::domain::Assurance;
-use crate::session::{Live, SessionError, SessionSummary, cookie};
+use crate::session::{EndReason, Live, SessionError, SessionSummary, cookie};
 
 const PATH: &str = "/account";
 
@@ -31,6 +31,8 @@ pub(super) struct Wish {
 
 struct Entry {
     handle: String,
+    realm: String,
+    acting: Option<String>,
     device: String,
     network: String,
     begun: String,
@@ -46,12 +48,33 @@ struct Page {
     assurance: Assurance,
     since: String,
     entries: Vec<Entry>,
+    /// What was done a moment ago.
+    done: Option<&'static str>,
     token: String,
 }
 
+/// Asks once more before everything ends.
+#[derive(Template)]
+#[template(path = "account/all.html", config = "src/portal/askama.toml")]
+struct All {
+    frame: Frame,
+    count: usize,
+    token: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Seen {
+    done: String,
+}
+
 /// `GET /account`.
-pub(super) async fn show(Extension(call): Extension<Arc<Call>>) -> response::Response<Body> {
+pub(super) async fn show(
+    Extension(call): Extension<Arc<Call>>,
+    seen: Result<Query<Seen>, QueryRejection>,
+) -> response::Response<Body> {
     let Some(live) = call.visitor.session.clone() else { return sign_in(&call) };
+    let done = seen.map(|Query(seen)| seen.done).unwrap_or_default();
     let sessions = match own_sessions(&call, &live).await {
         Ok(sessions) => sessions,
         Err(error) => return call.store_away(&error),
@@ -62,6 +85,11 @@ pub(super) async fn show(Extension(call): Extension<Arc<Call>>) -> response::Res
         name: live.session.name.clone(),
         assurance: live.session.assurance,
         since: when::beijing(live.session.authenticated_at),
+        done: match done.as_str() {
+            "ended" => Some(language.pick("已结束该设备的登录。", "The session has ended.")),
+            "others" => Some(language.pick("已结束其他所有登录。", "All other sessions have ended.")),
+            _ => None,
+        },
         entries: sessions.into_iter().map(|session| entry(&call, &live, session)).collect(),
         token: call.rooms.forms.session_token(&live.key),
     };
@@ -79,24 +107,59 @@ pub(super) async fn end(
         return call.failure(StatusCode::FORBIDDEN, "forged-form", WayOn::Home);
     }
     match carry_out(&call, &live, &wish).await {
-        Ok(true) => answer::with_cookie(answer::see_other(&ReturnTo::parse("/sign-out")), &cookie::clear()),
-        Ok(false) => answer::see_other(&ReturnTo::parse(PATH)),
+        Ok(true) => signed_out(),
+        Ok(false) if wish.others == "yes" => answer::see_other(&ReturnTo::parse("/account?done=others")),
+        Ok(false) => answer::see_other(&ReturnTo::parse("/account?done=ended")),
         Err(error) => call.store_away(&error),
     }
+}
+
+/// `GET /account/sessions/end-all`.
+pub(super) async fn ask_all(Extension(call): Extension<Arc<Call>>) -> response::Response<Body> {
+    let Some(live) = call.visitor.session.clone() else { return sign_in(&call) };
+    let count = match own_sessions(&call, &live).await {
+        Ok(sessions) => sessions.len(),
+        Err(error) => return call.store_away(&error),
+    };
+    let language = call.visitor.language;
+    let frame = call.frame(language.pick("结束所有登录", "End all sessions"));
+    let page = All { frame, count, token: call.rooms.forms.session_token(&live.key) };
+    frame::answer(StatusCode::OK, language, rendered(&page))
+}
+
+/// `POST /account/sessions/end-all`: this one too.
+pub(super) async fn end_all(
+    Extension(call): Extension<Arc<Call>>,
+    wish: Result<Form<Wish>, FormRejection>,
+) -> response::Response<Body> {
+    let Some(live) = call.visitor.session.clone() else { return sign_in(&call) };
+    let wish = wish.map(|Form(wish)| wish).unwrap_or_default();
+    if !call.from_here || !call.rooms.forms.accepts_for(&wish.csrf, &live.key) {
+        return call.failure(StatusCode::FORBIDDEN, "forged-form", WayOn::Home);
+    }
+    match call.rooms.sessions.end_all(&live.session.subject, None, EndReason::Elsewhere, call.now).await {
+        Ok(_) => signed_out(),
+        Err(error) => call.store_away(&error),
+    }
+}
+
+fn signed_out() -> response::Response<Body> {
+    answer::with_cookie(answer::see_other(&ReturnTo::parse("/sign-out")), &cookie::clear())
 }
 
 /// Whether the person's own session ended by it. A handle that fits nothing is a session that has ended already.
 async fn carry_out(call: &Call, live: &Live, wish: &Wish) -> Result<bool, SessionError> {
     let sessions = &call.rooms.sessions;
     if wish.others == "yes" {
-        sessions.end_all(&live.session.subject, Some(&live.key)).await?;
+        sessions.end_all(&live.session.subject, Some(&live.key), EndReason::Elsewhere, call.now).await?;
         return Ok(false);
     }
-    let wanted = |session: &SessionSummary| call.rooms.forms.handle(&session.key) == wish.session;
+    let wanted = |session: &SessionSummary| sessions.handle(&session.key) == wish.session;
     match own_sessions(call, live).await?.into_iter().find(wanted) {
+        Some(session) if session.key == live.key => sessions.end(&session.key).await.map(|()| true),
         Some(session) => {
-            sessions.end(&session.key).await?;
-            Ok(session.key == live.key)
+            sessions.end_because(&session.key, EndReason::Elsewhere, call.now).await?;
+            Ok(false)
         }
         None => Ok(false),
     }
@@ -112,7 +175,9 @@ async fn own_sessions(call: &Call, live: &Live) -> Result<Vec<SessionSummary>, S
 
 fn entry(call: &Call, live: &Live, summary: SessionSummary) -> Entry {
     Entry {
-        handle: call.rooms.forms.handle(&summary.key),
+        handle: call.rooms.sessions.handle(&summary.key),
+        realm: realm(&summary.session.realm, call.visitor.language),
+        acting: summary.session.represented.map(|represented| represented.name),
         device: summary.session.device,
         network: summary.session.network,
         begun: when::beijing(summary.session.created_at),
@@ -121,8 +186,16 @@ fn entry(call: &Call, live: &Live, summary: SessionSummary) -> Entry {
     }
 }
 
+/// Where an identity comes from, in words; a provider has the name that the settings give it.
+fn realm(realm: &str, language: Language) -> String {
+    match realm {
+        "accounts" => language.pick("本站账户", "account of this site").to_owned(),
+        provider => provider.to_owned(),
+    }
+}
+
 /// The gateway lets only signed-in people in here; should it not, nobody sees anything.
-fn sign_in(call: &Call) -> response::Response<Body> {
+pub(super) fn sign_in(call: &Call) -> response::Response<Body> {
     if call.visitor.cookie_present {
         return call.failure(StatusCode::UNAUTHORIZED, "sign-in-needed", WayOn::SignIn(PATH.to_owned()));
     }

@@ -21,7 +21,7 @@ const INTERNAL: Text = Text {
     sentence_en: "Your request was not completed, and the fault is ours. Try again in a moment; if it happens again, tell the help desk the number below.",
 };
 
-const TEXTS: [Text; 42] = [
+const TEXTS: [Text; 48] = [
     Text {
         code: "bad-host",
         title_zh: "网址不正确",
@@ -186,9 +186,51 @@ const TEXTS: [Text; 42] = [
     Text {
         code: "wrong-subject",
         title_zh: "此事项不适用于当前身份",
-        sentence_zh: "此事项只对另一类办事对象（个人或法人）开放。请换用相应的账户登录后办理。",
+        sentence_zh: "此事项只对另一类办事对象（个人、法人或经办人）开放。请切换办事身份后办理。",
         title_en: "This service is for others",
-        sentence_en: "This service is open to another kind of subject (person or organisation). Sign in with an account of that kind.",
+        sentence_en: "This service is open to another kind of subject (person, organisation or its agent). Switch to whom it is for.",
+    },
+    Text {
+        code: "role-ended",
+        title_zh: "您的代表权限已结束",
+        sentence_zh: "您所代表的单位已收回权限，或权限已到期。请切换为其他办事身份后继续。",
+        title_en: "You no longer act for this organisation",
+        sentence_en: "Your role for the organisation was withdrawn or has ended. Switch to another subject to go on.",
+    },
+    Text {
+        code: "role-refused",
+        title_zh: "不能切换到该身份",
+        sentence_zh: "您没有该单位的有效权限。请在“切换办事身份”页面重新选择，或联系该单位。",
+        title_en: "You cannot act as that",
+        sentence_en: "You have no valid role of that kind. Choose again on the page for switching, or ask the organisation.",
+    },
+    Text {
+        code: "consent-needed",
+        title_zh: "需要您同意提供个人信息",
+        sentence_zh: "该平台由其他机构运营，办理前需要您同意向其提供个人信息。同意后会回到当前页面。",
+        title_en: "Your consent is needed",
+        sentence_en: "This platform is run by others, and needs your consent to learn about you. You will come back to this page afterwards.",
+    },
+    Text {
+        code: "identity-store-away",
+        title_zh: "暂时无法核实权限",
+        sentence_zh: "系统暂时无法核实您的代表权限或授权。您的登录不受影响，请稍后再试。",
+        title_en: "Your rights cannot be checked right now",
+        sentence_en: "The gateway cannot check your role or consent at the moment. You stay signed in; try again shortly.",
+    },
+    Text {
+        code: "no-such-platform",
+        title_zh: "没有这个平台",
+        sentence_zh: "该平台不存在或已停止服务。请从首页搜索要办理的事项。",
+        title_en: "There is no such platform",
+        sentence_en: "The platform does not exist or is no longer served. Search for the service on the home page.",
+    },
+    Text {
+        code: "password-wrong",
+        title_zh: "密码不正确",
+        sentence_zh: "未执行此操作。请返回上一页，重新输入您的登录密码。",
+        title_en: "The password is not right",
+        sentence_en: "Nothing was done. Go back and enter the password you sign in with.",
     },
     Text {
         code: "forged-form",

@@ -11,6 +11,7 @@ use http::{HeaderValue, Response, StatusCode};
 
 use super::language::Language;
 use super::return_to::ReturnTo;
+use crate::domain::Represented;
 
 const STYLE: &str = include_str!("page.css");
 
@@ -35,8 +36,18 @@ pub(super) enum Who {
 #[derive(Clone, Debug)]
 pub(super) struct Person {
     pub(super) name: String,
-    /// For the form that signs them out.
+    /// For the forms of the bar.
     pub(super) token: String,
+    /// The legal person they act for, if they do.
+    pub(super) acting: Option<Represented>,
+    /// Those they may act for.
+    pub(super) roles: Vec<Represented>,
+}
+
+impl Person {
+    pub(super) fn acts_as(&self, role: &Represented) -> bool {
+        self.acting.as_ref().is_some_and(|acting| acting.id == role.id)
+    }
 }
 
 /// The frame of a page.

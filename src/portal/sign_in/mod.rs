@@ -21,10 +21,10 @@ use super::failure::WayOn;
 use super::form::Browser;
 use super::frame::{self, Frame, rendered};
 use super::return_to::ReturnTo;
-use super::{answer, arrival, when};
+use super::{answer, arrival, ended, when};
 use crate::domain::Proof;
 use crate::identity::Account;
-use crate::session::{Person, cookie};
+use crate::session::{EndReason, Person, cookie};
 
 /// Where the identity comes from, for records.
 const REALM: &str = "accounts";
@@ -51,6 +51,7 @@ pub(super) struct Credentials {
 struct Page {
     frame: Frame,
     problem: Option<&'static str>,
+    reason: Option<&'static str>,
     ended: bool,
     idle: String,
     login: String,
@@ -64,7 +65,10 @@ pub(super) async fn show(
     way: Result<Query<Way>, QueryRejection>,
 ) -> response::Response<Body> {
     let return_to = way.map(|Query(way)| ReturnTo::parse(&way.return_to)).unwrap_or_else(|_| ReturnTo::home());
-    page(&call, return_to, String::new(), None)
+    let reason = ended::why(&call).await;
+    let response = page(&call, return_to, String::new(), None, reason);
+    // It is told once; with the cookie gone, no later page says that the session ended for want of activity.
+    if reason.is_some() { answer::with_cookie(response, &cookie::clear()) } else { response }
 }
 
 /// `POST /sign-in`.
@@ -102,13 +106,19 @@ fn proven(call: &Call, account: Account) -> (Person, Proof) {
 
 fn refused(call: &Call, return_to: ReturnTo, login: String, problem: Problem) -> response::Response<Body> {
     call.count_sign_in(problem.word());
-    let mut response = page(call, return_to, login, Some(problem));
+    let mut response = page(call, return_to, login, Some(problem), None);
     *response.status_mut() = problem.status();
     problem.add_headers(response.headers_mut());
     response
 }
 
-fn page(call: &Call, return_to: ReturnTo, login: String, problem: Option<Problem>) -> response::Response<Body> {
+fn page(
+    call: &Call,
+    return_to: ReturnTo,
+    login: String,
+    problem: Option<Problem>,
+    reason: Option<EndReason>,
+) -> response::Response<Body> {
     let Some(browser) = call.browser.or_else(Browser::random) else {
         return call.failure(StatusCode::INTERNAL_SERVER_ERROR, "internal", WayOn::Home);
     };
@@ -117,6 +127,7 @@ fn page(call: &Call, return_to: ReturnTo, login: String, problem: Option<Problem
     let page = Page {
         frame: Frame { here, back: return_to.clone(), ..call.frame(language.pick("登录", "Sign in")) },
         problem: problem.map(|problem| problem.sentence(language)),
+        reason: reason.map(|reason| ended::sentence(reason, language)),
         ended: call.visitor.cookie_present && call.visitor.session.is_none(),
         idle: when::span(call.rooms.session.idle, language),
         login,

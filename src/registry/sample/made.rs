@@ -140,6 +140,8 @@ impl<'a> Sample<'a> {
             id: self.id().parse().ok()?,
             name: self.name().into(),
             name_en: self.name_en().into(),
+            owner: None,
+            function: Box::default(),
             division: self.division.code,
             level: self.division.level,
             state: PlatformState::Active,

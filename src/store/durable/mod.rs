@@ -5,8 +5,11 @@
 
 mod accounts;
 mod answered;
+mod consents;
 mod engine;
+mod personal;
 mod register;
+mod subject_roles;
 mod tokens;
 mod usage;
 
@@ -25,9 +28,12 @@ use crate::domain::Timestamp;
 
 pub use accounts::{AccountRow, AccountState};
 pub use answered::{AnsweredRow, LeaseRow};
+pub use consents::ConsentRow;
+pub use personal::PersonalRow;
 pub use register::{
     FilingRow, HistoryRow, InForceRow, ListRows, NodeRow, RecordRow, ReservationRow, Standing, Writing,
 };
+pub use subject_roles::SubjectRoleRow;
 pub use tokens::TokenRow;
 pub use usage::DayOfUseRow;
 

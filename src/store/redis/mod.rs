@@ -12,7 +12,7 @@ use redis::Value;
 use self::link::Link;
 use self::scripts::Scripts;
 use super::keys::{CHILDREN, NOTICES, ONCE, RATE, SESSION, SUBJECT, Tag};
-use super::{PutSession, SessionKey, StoreError, StoredSession};
+use super::{Ended, PutSession, SessionKey, StoreError, StoredSession};
 use crate::config::RedisConfig;
 use crate::domain::Timestamp;
 
@@ -33,9 +33,9 @@ impl RedisStore {
         self.link.renew().await
     }
 
-    pub(super) async fn put_session(&self, put: &PutSession<'_>, subject: &Tag) -> Result<Vec<SessionKey>, StoreError> {
+    pub(super) async fn put_session(&self, put: &PutSession<'_>, subject: &Tag) -> Result<Ended, StoreError> {
         let life = put.expires_at.min(put.ends_at).since(put.begun_at);
-        let ended: Option<Vec<String>> = self
+        let ended: Option<(Vec<String>, Vec<String>)> = self
             .link
             .run(
                 self.named(&self.scripts.put)
@@ -50,7 +50,8 @@ impl RedisStore {
                     .arg(put.parent.map(SessionKey::hex).unwrap_or_default()),
             )
             .await?;
-        keys(&ended.ok_or(StoreError::ParentGone)?)
+        let (all, above_limit) = ended.ok_or(StoreError::ParentGone)?;
+        Ok(Ended { all: keys(&all)?, above_limit: keys(&above_limit)? })
     }
 
     pub(super) async fn session(&self, key: &SessionKey, _: Timestamp) -> Result<Option<StoredSession>, StoreError> {

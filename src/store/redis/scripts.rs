@@ -22,7 +22,7 @@ local function lives_as_long(index, life)
 end
 "#;
 
-/// Answers nil when the parent has ended. Sessions that expired are still in the subject's index and leave it here; the
+/// Answers nil when the parent has ended, else all that ended and those that had to make room. Sessions that expired are still in the subject's index and leave it here; the
 /// oldest other than the new one end until the limit is kept: by another node's clock the new one may not be the newest.
 const PUT: &str = r#"
 local key, subject, value, now, life, absolute = ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]
@@ -36,7 +36,8 @@ if parent ~= '' then
 end
 redis.call('HSET', SESSION .. key, 'value', value, 'seen', now, 'subject', subject, 'parent', parent)
 redis.call('PEXPIRE', SESSION .. key, life)
-if subject == '' then return ended end
+local above = {}
+if subject == '' then return { ended, above } end
 local index = SUBJECT .. subject
 for _, other in ipairs(redis.call('ZRANGE', index, 0, -1)) do
   if redis.call('EXISTS', SESSION .. other) == 0 then redis.call('ZREM', index, other) end
@@ -47,10 +48,11 @@ local excess = redis.call('ZCARD', index) - max
 for _, other in ipairs(redis.call('ZRANGE', index, 0, -1)) do
   if excess > 0 and other ~= key then
     finish(other)
+    above[#above + 1] = other
     excess = excess - 1
   end
 end
-return ended
+return { ended, above }
 "#;
 
 const DELETE: &str = "finish(ARGV[5]) return ended";

@@ -5,15 +5,15 @@ use sqlx::{Row, SqliteConnection};
 use super::{SqliteStore, failed};
 use crate::domain::Timestamp;
 use crate::store::keys::Tag;
-use crate::store::{PutSession, SessionKey, StoreError, StoredSession};
+use crate::store::{Ended, PutSession, SessionKey, StoreError, StoredSession};
 
 impl SqliteStore {
     pub(in crate::store) async fn put_session(
         &self,
         put: &PutSession<'_>,
         subject: &Tag,
-    ) -> Result<Vec<SessionKey>, StoreError> {
-        let mut ended = Vec::new();
+    ) -> Result<Ended, StoreError> {
+        let (mut ended, mut above) = (Vec::new(), Vec::new());
         let mut writing = self.writing().await?;
         if let Some(parent) = put.parent {
             let there: Option<i64> = sqlx::query_scalar("SELECT 1 FROM session WHERE key = $1 AND expires_at > $2")
@@ -28,8 +28,9 @@ impl SqliteStore {
             finish(&mut writing, replaced, &mut ended).await?;
         }
         if put.parent.is_none() {
-            for old in above_limit(&mut writing, put, subject).await? {
-                finish(&mut writing, &old, &mut ended).await?;
+            above = above_limit(&mut writing, put, subject).await?;
+            for old in &above {
+                finish(&mut writing, old, &mut ended).await?;
             }
         }
         let insert = "INSERT INTO session (key, subject, parent, value, seen_at, begun_at, expires_at) \
@@ -45,7 +46,7 @@ impl SqliteStore {
             .await
             .map_err(failed)?;
         self.commit(writing).await?;
-        Ok(ended)
+        Ok(Ended { all: ended, above_limit: above })
     }
 
     pub(in crate::store) async fn session(
