@@ -178,10 +178,10 @@ const TEXTS: [Text; 42] = [
     },
     Text {
         code: "assurance-too-low",
-        title_zh: "需要更高的身份核验等级",
-        sentence_zh: "您当前账户的身份核验等级不足以办理此事项。请用等级更高的账户登录，或到当地政务服务大厅核验身份。",
-        title_en: "Your identity needs to be better assured",
-        sentence_en: "This service needs a higher level of identity assurance than your account has. Sign in with a better assured account, or have your identity checked at a service hall.",
+        title_zh: "需要进一步验证身份",
+        sentence_zh: "办理此事项需要比本次登录更高的身份核验等级。进一步验证后会回到当前页面。",
+        title_en: "Please prove more of who you are",
+        sentence_en: "This service needs a higher level of identity assurance than this sign-in has. You will come back to this page afterwards.",
     },
     Text {
         code: "wrong-subject",
