@@ -113,7 +113,7 @@ async fn end_sessions(config: &Config, account: Account) -> Result<Account, Acco
 
 async fn open(config: &Config) -> Result<Accounts, AccountError> {
     let durable = Arc::new(Durable::of(&config.stores.register).await?);
-    Ok(Accounts::new(durable, &config.identity)?)
+    Ok(Accounts::new(durable, &config.identity, config.sign_in.breached_passwords.clone())?)
 }
 
 fn list(config: &Config) -> Result<String, AccountError> {

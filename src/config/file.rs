@@ -12,7 +12,7 @@ use super::used::{
     PostgresConfig, PublicConfig, RedisConfig, RegisterConfig, RegisterStoreConfig, RuntimeConfig, SessionConfig,
     SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
 };
-use super::{callers, rate};
+use super::{callers, rate, sign_in};
 use crate::domain::{PlatformDomain, Zone};
 use crate::written::{Document, Fields, Mistake, Mistakes};
 
@@ -75,6 +75,7 @@ impl Reading<'_> {
         let stores = self.stores(&folder);
         let session = self.session(&folder);
         let identity = self.identity(&folder, public.as_ref());
+        let sign_in = sign_in::sign_in(self.root.section("sign_in"), |path| self.at(path));
         let register = self.register();
         let (limits, runtime, log) = (self.limits(), self.runtime(), self.log());
         let rates = self.root.tables("rate").into_iter().filter_map(rate::policy).collect();
@@ -89,6 +90,7 @@ impl Reading<'_> {
             register,
             session,
             identity,
+            sign_in,
             limits,
             rates,
             runtime,
@@ -287,6 +289,7 @@ impl Reading<'_> {
             issuer: public.map(|public| public.origin.clone()).unwrap_or_default(),
             keys_directory: self.file(&fields, "keys_directory", data.join("keys")),
             pairwise_key_file: self.file(&fields, "pairwise_key_file", data.join("pairwise.key")),
+            vault_directory: self.file(&fields, "vault_directory", data.join("vault")),
             assertion_life: seconds(fields.number("assertion_seconds", 60, 10..=60)),
             key_lead: minutes(fields.number("key_lead_minutes", 10, 0..=24 * 60)),
             argon2_memory_kib: small(fields.number("argon2_memory_kib", 19_456, 8..=1_048_576)),

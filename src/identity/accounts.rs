@@ -1,11 +1,13 @@
 //! The built-in accounts: adding, changing, and checking a password.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::account::{Account, Login, NewAccount};
+use super::breached;
 use super::error::{IdentityError, SignInError};
 use super::password::{Checked, Cost, Password};
 use super::pool::Pool;
@@ -19,17 +21,23 @@ pub struct Accounts {
     durable: Arc<Durable>,
     pool: Pool,
     cost: Cost,
+    /// Passwords that nobody may set.
+    breached: Option<PathBuf>,
     /// What is checked when there is no account, so that the answer takes as long.
     decoy: Arc<str>,
 }
 
 impl Accounts {
     /// Starts the password threads; takes as long as one hash. `Err`: no threads, or a cost that Argon2id refuses.
-    pub fn new(durable: Arc<Durable>, config: &IdentityConfig) -> Result<Self, IdentityError> {
+    pub fn new(
+        durable: Arc<Durable>,
+        config: &IdentityConfig,
+        breached: Option<PathBuf>,
+    ) -> Result<Self, IdentityError> {
         let cost = Cost::new(config.argon2_memory_kib, config.argon2_passes)?;
         let decoy = cost.hash(&Uuid::now_v7().to_string())?.into();
         let pool = Pool::start(config.password_threads, config.password_queue).map_err(IdentityError::Threads)?;
-        Ok(Self { durable, pool, cost, decoy })
+        Ok(Self { durable, pool, cost, breached, decoy })
     }
 
     /// Whose login and password these are. `Refused` says nothing about which of them is wrong, and takes as long for an
@@ -60,6 +68,12 @@ impl Accounts {
         if let Err(error) = self.durable.set_password(id, &hash, now).await {
             tracing::warn!(%error, "a password hash of an older cost stays as it is until the next sign-in");
         }
+    }
+
+    /// The account of this id, if it may sign in.
+    pub async fn active(&self, id: Uuid) -> Result<Option<Account>, StoreError> {
+        let row = self.durable.account_by_id(id).await?;
+        Ok(row.filter(|row| row.state == AccountState::Active).map(Account::from))
     }
 
     /// Adds an account. `LoginTaken` when somebody has the login.
@@ -113,8 +127,16 @@ impl Accounts {
     }
 
     async fn hash(&self, password: Password) -> Result<String, IdentityError> {
-        let (cost, password) = (self.cost.clone(), password.into_text());
-        self.pool.run(move || cost.hash(&password)).await.map_err(|_| IdentityError::Busy)?
+        let (cost, password, list) = (self.cost.clone(), password.into_text(), self.breached.clone());
+        let work = move || {
+            if let Some(list) = list
+                && breached::has(&list, &password).map_err(|error| IdentityError::file(&list, error))?
+            {
+                return Err(IdentityError::BreachedPassword);
+            }
+            cost.hash(&password)
+        };
+        self.pool.run(work).await.map_err(|_| IdentityError::Busy)?
     }
 
     async fn row(&self, login: &Login) -> Result<AccountRow, IdentityError> {
@@ -145,6 +167,7 @@ mod tests {
             issuer: "https://one.example".to_owned(),
             keys_directory: folder.path().join("keys"),
             pairwise_key_file: folder.path().join("pairwise"),
+            vault_directory: folder.path().join("vault"),
             assertion_life: Duration::from_secs(60),
             key_lead: Duration::from_secs(600),
             argon2_memory_kib: 64, // the rules are the same at any cost
@@ -157,7 +180,7 @@ mod tests {
     async fn accounts() -> (Accounts, TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let durable = Durable::open(&folder.path().join("register.sqlite")).await.unwrap();
-        (Accounts::new(Arc::new(durable), &config(&folder)).unwrap(), folder)
+        (Accounts::new(Arc::new(durable), &config(&folder), None).unwrap(), folder)
     }
 
     fn wang() -> NewAccount {

@@ -218,6 +218,7 @@ mod tests {
         IdentityConfig {
             issuer: "https://one.example".to_owned(),
             keys_directory: folder.path().join("keys"),
+            vault_directory: "unused".into(),
             pairwise_key_file: folder.path().join("pairwise"),
             assertion_life: Duration::from_secs(60),
             key_lead: Duration::from_secs(600),

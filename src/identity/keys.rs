@@ -156,6 +156,7 @@ mod tests {
         let config = IdentityConfig {
             issuer: "https://one.example".to_owned(),
             keys_directory: folder.to_owned(),
+            vault_directory: "unused".into(),
             pairwise_key_file: folder.join("pairwise"),
             assertion_life: Duration::from_secs(60),
             key_lead: LEAD,

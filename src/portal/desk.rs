@@ -14,9 +14,9 @@ use tempfile::TempDir;
 use super::language::Language;
 use super::region_of;
 use super::router::{Portal, PortalParts, Visitor};
-use crate::config::{IdentityConfig, RedisConfig, SessionConfig, SessionStoreConfig};
+use crate::config::{IdentityConfig, MessengerConfig, RedisConfig, SessionConfig, SessionStoreConfig, SignInConfig};
 use crate::domain::{Assurance, SubjectKind, Timestamp};
-use crate::identity::{Accounts, Keys, NewAccount, Password};
+use crate::identity::{Accounts, Factors, Keys, Messenger, NewAccount, Password, Tries, Vault};
 use crate::metrics::Metrics;
 use crate::routing::{Divisions, Items};
 use crate::session::{CookieRead, Lookup, SealKey, Sessions, cookie};
@@ -54,6 +54,7 @@ impl Desk {
             issuer: ORIGIN.to_owned(),
             keys_directory: path("keys"),
             pairwise_key_file: path("pairwise"),
+            vault_directory: path("vault"),
             assertion_life: Duration::from_secs(60),
             key_lead: Duration::from_secs(600),
             argon2_memory_kib: 64, // the pages are the same at any cost
@@ -75,7 +76,20 @@ impl Desk {
         let seal = SealKey::load_or_create(&session.key_file).unwrap();
         let sessions = Sessions::open(session.clone(), sessions(folder.path()), seal, metrics.clone()).await.unwrap();
         let durable = Durable::open(&path("register.sqlite")).await.unwrap();
-        let accounts = Arc::new(Accounts::new(Arc::new(durable), &identity).unwrap());
+        let durable = Arc::new(durable);
+        let accounts = Arc::new(Accounts::new(durable.clone(), &identity, None).unwrap());
+        let vault = Arc::new(Vault::load_or_create(&identity.vault_directory).unwrap());
+        let messenger = MessengerConfig { file: Some(path("codes")), ..MessengerConfig::default() };
+        let sign_in = SignInConfig {
+            breached_passwords: None,
+            account_tries: 20,
+            network_tries_per_minute: 300,
+            all_tries_per_second: 50,
+            messenger,
+        };
+        let messenger = Messenger::of(&sign_in.messenger).unwrap();
+        let factors = Factors::new(durable, vault, messenger, ORIGIN).unwrap();
+        let tries = Tries::new(sessions.store().clone(), sign_in, metrics.clone());
         let wang = NewAccount {
             login: "wang".parse().unwrap(),
             name: "王<b>小明".to_owned(),
@@ -91,6 +105,8 @@ impl Desk {
         let portal = Portal::new(PortalParts {
             sessions: sessions.clone(),
             accounts,
+            factors: Arc::new(factors),
+            tries,
             keys: Arc::new(Keys::load_or_create(&identity, now, metrics.clone()).unwrap()),
             divisions: Arc::new(divisions),
             items: Arc::new(items),

@@ -14,10 +14,10 @@ use super::failure::WayOn;
 use super::form::Forms;
 use super::language::Language;
 use super::return_to::ReturnTo;
-use super::{account, answer, home, key_set, region, sign_in, sign_out};
+use super::{account, answer, factors, home, key_set, region, sign_in, sign_out};
 use crate::config::SessionConfig;
 use crate::domain::{ClientCertificate, DivisionCode, Timestamp};
-use crate::identity::{Accounts, Keys};
+use crate::identity::{Accounts, Factors, Keys, Tries};
 use crate::metrics::Metrics;
 use crate::routing::{Divisions, Items};
 use crate::session::{Live, Sessions};
@@ -31,6 +31,10 @@ pub struct PortalParts {
     pub sessions: Arc<Sessions>,
     /// Who may sign in.
     pub accounts: Arc<Accounts>,
+    /// What they sign in with besides a password.
+    pub factors: Arc<Factors>,
+    /// How often they may try.
+    pub tries: Tries,
     /// What platforms verify with.
     pub keys: Arc<Keys>,
     /// The tree that the region picker walks.
@@ -76,14 +80,18 @@ pub struct Portal {
 impl Portal {
     /// Builds the router.
     pub fn new(parts: PortalParts) -> Self {
-        let PortalParts { sessions, accounts, keys, divisions, items, form_key, session, metrics } = parts;
+        let PortalParts { sessions, accounts, factors, tries, keys, divisions, items, form_key, session, metrics } = parts;
         let forms = Forms::new(&form_key);
-        let rooms = Arc::new(Rooms { sessions, accounts, keys, divisions, items, forms, session, metrics });
+        let rooms = Arc::new(Rooms { sessions, accounts, factors, tries, keys, divisions, items, forms, session, metrics });
         let router = Router::new()
             .route("/", get(home::show))
             .route("/search", get(home::show))
             .route("/region", get(region::show).post(region::choose))
             .route("/sign-in", get(sign_in::show).post(sign_in::submit))
+            .route("/sign-in/second", get(sign_in::second::show).post(sign_in::second::submit))
+            .route("/sign-in/passkey", get(sign_in::passkey::show).post(sign_in::passkey::submit))
+            .route("/sign-in/recovery", get(sign_in::recovery::show).post(sign_in::recovery::submit))
+            .route("/account/factors", post(factors::submit))
             .route("/sign-out", get(sign_out::show).post(sign_out::submit))
             .route("/account", get(account::show))
             .route("/account/sessions/end", post(account::end))

@@ -42,7 +42,7 @@ use self::shutdown::Drain;
 use crate::config::{AddressPolicy, CertificateError, Config, clients_signed_by, clients_with_certificates};
 use crate::domain::{PlatformId, Timestamp};
 use crate::gateway::{ClientCertificates, ConnectionLimits, Front, Gateway, GatewayParts, Origins, Redirect};
-use crate::identity::{Accounts, Assertions, IdentityError, Keys, Tokens};
+use crate::identity::{Accounts, Assertions, Factors, IdentityError, Keys, Messenger, Tokens, Tries, Vault};
 use crate::management::{ManagementError, ManagementParts};
 use crate::metrics::Metrics;
 use crate::portal::{Portal, PortalParts};
@@ -288,12 +288,19 @@ impl Rooms {
         let sessions =
             Sessions::open(config.session.clone(), config.stores.sessions.clone(), seal, metrics.clone()).await?;
         let usage = Arc::new(Usage::new(durable.clone()));
-        let accounts = Arc::new(Accounts::new(durable.clone(), &config.identity)?);
+        let breached = config.sign_in.breached_passwords.clone();
+        let accounts = Arc::new(Accounts::new(durable.clone(), &config.identity, breached)?);
+        let vault = Arc::new(Vault::load_or_create(&config.identity.vault_directory)?);
+        let messenger = Messenger::of(&config.sign_in.messenger)?;
+        let factors = Arc::new(Factors::new(durable.clone(), vault, messenger, &config.public.origin)?);
+        let tries = Tries::new(sessions.store().clone(), config.sign_in.clone(), metrics.clone());
         let keys = Arc::new(Keys::load_or_create(&config.identity, Timestamp::now(), metrics.clone())?);
         let assertions = Arc::new(Assertions::new(&config.identity, keys.clone(), metrics.clone())?);
         let portal = Arc::new(Portal::new(PortalParts {
             sessions: sessions.clone(),
             accounts,
+            factors,
+            tries,
             keys: keys.clone(),
             divisions: register.rules().divisions.clone(),
             items: register.rules().items.clone(),

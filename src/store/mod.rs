@@ -16,7 +16,7 @@ mod short_lived;
 mod sqlite;
 
 pub use durable::{
-    AccountRow, AccountState, AnsweredRow, DayOfUseRow, Durable, FilingRow, HistoryRow, InForceRow, LeaseRow, ListRows,
+    AccountRow, AccountState, AnsweredRow, DayOfUseRow, Durable, FactorKind, FactorRow, FilingRow, HistoryRow, InForceRow, LeaseRow, ListRows,
     NodeRow, RecordRow, ReservationRow, Standing, TokenRow, Writing,
 };
 pub use error::{AwayReason, StoreError};

@@ -15,7 +15,7 @@ use super::call::Call;
 use super::failure::WayOn;
 use super::frame::{self, Frame, rendered};
 use super::return_to::ReturnTo;
-use super::{answer, when};
+use super::{answer, factors, when};
 use crate::domain::Assurance;
 use crate::session::{Live, SessionError, SessionSummary, cookie};
 
@@ -46,6 +46,7 @@ struct Page {
     assurance: Assurance,
     since: String,
     entries: Vec<Entry>,
+    factors: Option<factors::Part>,
     token: String,
 }
 
@@ -56,6 +57,13 @@ pub(super) async fn show(Extension(call): Extension<Arc<Call>>) -> response::Res
         Ok(sessions) => sessions,
         Err(error) => return call.store_away(&error),
     };
+    let factors = match factors::Part::of(&call).await {
+        Ok(factors) => factors,
+        Err(error) => {
+            tracing::warn!(%error, request_id = call.visitor.request_id, "factors cannot be shown");
+            return call.failure(StatusCode::SERVICE_UNAVAILABLE, "session-store-away", WayOn::Retry(5));
+        }
+    };
     let language = call.visitor.language;
     let page = Page {
         frame: call.frame(language.pick("我的账户", "My account")),
@@ -63,6 +71,7 @@ pub(super) async fn show(Extension(call): Extension<Arc<Call>>) -> response::Res
         assurance: live.session.assurance,
         since: when::beijing(live.session.authenticated_at),
         entries: sessions.into_iter().map(|session| entry(&call, &live, session)).collect(),
+        factors,
         token: call.rooms.forms.session_token(&live.key),
     };
     frame::answer(StatusCode::OK, language, rendered(&page))
