@@ -22,7 +22,7 @@ fn assertions(criterion: &mut Criterion) {
         issuer: "https://zwfw.example.gov".to_owned(),
         keys_directory: folder.path().join("keys"),
         vault_directory: "unused".into(),
-            pairwise_key_file: folder.path().join("pairwise"),
+        pairwise_key_file: folder.path().join("pairwise"),
         assertion_life: Duration::from_secs(60),
         key_lead: Duration::from_secs(600),
         argon2_memory_kib: 19_456,

@@ -113,7 +113,8 @@ async fn end_sessions(config: &Config, account: Account) -> Result<Account, Acco
 
 async fn open(config: &Config) -> Result<Accounts, AccountError> {
     let durable = Arc::new(Durable::of(&config.stores.register).await?);
-    Ok(Accounts::new(durable, &config.identity, config.sign_in.breached_passwords.clone())?)
+    let metrics = Arc::new(Metrics::new().map_err(|cause| AccountError::System(cause.to_string()))?);
+    Ok(Accounts::new(durable, &config.identity, config.sign_in.breached_passwords.clone(), metrics)?)
 }
 
 fn list(config: &Config) -> Result<String, AccountError> {

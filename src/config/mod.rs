@@ -24,6 +24,6 @@ pub use rate::{RateKey, RatePolicy, WhenAway};
 pub use staple::Staple;
 pub use used::{
     AccessLog, CertificateCaller, Config, IdentityConfig, LimitsConfig, LogConfig, LogFormat, ManagementConfig,
-    ManagementTls, MessengerConfig, PostgresConfig, PublicConfig, RedisConfig, RegisterConfig, RegisterStoreConfig, RuntimeConfig,
-    SessionConfig, SessionStoreConfig, SignInConfig, StoresConfig, TlsConfig, TlsFiles,
+    ManagementTls, MessengerConfig, PostgresConfig, PublicConfig, RedisConfig, RegisterConfig, RegisterStoreConfig,
+    RuntimeConfig, SessionConfig, SessionStoreConfig, SignInConfig, StoresConfig, TlsConfig, TlsFiles,
 };

@@ -17,10 +17,12 @@ pub(super) fn sign_in(fields: Fields<'_>, at: impl Fn(PathBuf) -> PathBuf) -> Si
         file: file("code_file"),
     };
     if messenger.url.is_some() != messenger.secret_file.is_some() {
-        let hint = "the hook is told by its signature that it is us; make one with `openssl rand -base64 32`".to_owned();
+        let hint =
+            "the hook is told by its signature that it is us; make one with `openssl rand -base64 32`".to_owned();
         fields.mistake(&fields.spot("code_hook"), "code_hook and code_hook_secret_file together", Some(hint));
     }
-    let local = |url: &str| ["http://127.0.0.1", "http://localhost", "http://[::1]"].iter().any(|host| url.starts_with(host));
+    let local =
+        |url: &str| ["http://127.0.0.1", "http://localhost", "http://[::1]"].iter().any(|host| url.starts_with(host));
     if messenger.url.as_deref().is_some_and(|url| !url.starts_with("https://") && !local(url)) {
         fields.mistake(&fields.spot("code_hook"), "https, but on this machine", None);
     }

@@ -11,8 +11,11 @@ use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
 /// Whether the list has this password.
 pub(super) fn has(list: &Path, password: &str) -> io::Result<bool> {
-    let wanted: String =
-        digest(&SHA1_FOR_LEGACY_USE_ONLY, password.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
+    let wanted: String = digest(&SHA1_FOR_LEGACY_USE_ONLY, password.as_bytes())
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02X}"))
+        .collect();
     let file = File::open(list)?;
     let (mut low, mut high) = (0, file.metadata()?.len());
     let mut reader = BufReader::with_capacity(256, file);
@@ -56,7 +59,8 @@ mod tests {
             let mut lines: Vec<String> = words.iter().map(|word| sum(word)).collect();
             lines.sort();
             let list = tempfile::NamedTempFile::with_prefix(name).unwrap();
-            std::fs::write(list.path(), lines.iter().map(|line| format!("{line}{ending}")).collect::<String>()).unwrap();
+            std::fs::write(list.path(), lines.iter().map(|line| format!("{line}{ending}")).collect::<String>())
+                .unwrap();
             for word in &words {
                 assert!(has(list.path(), word).unwrap(), "{word}");
             }

@@ -247,7 +247,17 @@ const UNREADABLE: FactorError = FactorError::Store(StoreError::Corrupt { what: "
 
 pub(super) fn new_row(account: Uuid, kind: FactorKind, label: &str, content: String, now: Timestamp) -> FactorRow {
     let label = label.chars().filter(|letter| !letter.is_control()).take(LABEL_MAX).collect();
-    FactorRow { id: Uuid::now_v7(), account, kind, label, content, handle: None, last_step: 0, created_at: now, used_at: now }
+    FactorRow {
+        id: Uuid::now_v7(),
+        account,
+        kind,
+        label,
+        content,
+        handle: None,
+        last_step: 0,
+        created_at: now,
+        used_at: now,
+    }
 }
 
 /// People write `123 456`.

@@ -107,8 +107,7 @@ impl Messenger {
         let body = serde_json::to_vec(&body).map_err(|_| MessengerError("it cannot be written".to_owned()))?;
         match &self.0 {
             Way::Hook { client, url, secret } => {
-                let tag: String =
-                    hmac::sign(secret, &body).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+                let tag: String = hmac::sign(secret, &body).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
                 let request = client.post(url).header("content-type", "application/json");
                 let sent = request.header("yimen-signature", format!("sha256={tag}")).body(body).send().await;
                 // The cause without its address, in which a secret may stand.
@@ -119,7 +118,8 @@ impl Messenger {
             Way::File(path) => {
                 let path = path.clone();
                 let written = tokio::task::spawn_blocking(move || append(&path, &body)).await;
-                let fault = |error: &dyn std::fmt::Display| MessengerError(format!("the file cannot be written: {error}"));
+                let fault =
+                    |error: &dyn std::fmt::Display| MessengerError(format!("the file cannot be written: {error}"));
                 written.map_err(|error| fault(&error))?.map_err(|error| fault(&error))
             }
         }

@@ -31,11 +31,11 @@ mod tries;
 mod vault;
 mod verify;
 
+pub use crate::store::FactorKind;
 pub use account::{Account, Login, NewAccount};
 pub use accounts::Accounts;
 pub use assertion::{AssertionClaims, AssertionRequest, Assertions, TOKEN_TYPE};
 pub use error::{IdentityError, SignInError};
-pub use crate::store::FactorKind;
 pub use factors::{Factor, FactorError, Factors, MESSAGE_LIFE};
 pub use keys::Keys;
 pub use level::Shown;

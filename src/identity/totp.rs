@@ -80,6 +80,12 @@ impl TotpSecret {
         [step.saturating_sub(1), step, step + 1].into_iter().filter(|step| *step > last).find(right)
     }
 
+    /// What an app shows at this time.
+    #[cfg(test)]
+    pub(crate) fn shown_at(&self, now: Timestamp) -> String {
+        self.code(now.seconds() / STEP_S)
+    }
+
     /// RFC 4226 section 5.3.
     fn code(&self, step: u64) -> String {
         let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &self.0);

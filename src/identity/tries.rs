@@ -97,10 +97,12 @@ impl Tries {
             return self.through(&[word, "device", device, tried.whose], "device", tiers, now).await;
         }
         let (network, all) = (self.config.network_tries_per_minute, self.config.all_tries_per_second);
-        let network = Tier { burst: network, every: Duration::from_secs(60) / u32::try_from(network).unwrap_or(u32::MAX).max(1) };
+        let network =
+            Tier { burst: network, every: Duration::from_secs(60) / u32::try_from(network).unwrap_or(u32::MAX).max(1) };
         self.through(&["network", tried.network], "network", &[network], now).await?;
         self.through(&[word, "account", tried.whose], "account", tiers, now).await?;
-        let all = Tier { burst: all * 60, every: Duration::from_secs(1) / u32::try_from(all).unwrap_or(u32::MAX).max(1) };
+        let all =
+            Tier { burst: all * 60, every: Duration::from_secs(1) / u32::try_from(all).unwrap_or(u32::MAX).max(1) };
         self.through(&["all"], "all", &[all], now).await
     }
 

@@ -81,6 +81,8 @@ pub struct Metrics {
     pub tries_refused: IntCounterVec,
     /// `yimen_factors_changed_total{kind,change}`: `totp`, `passkey`, `sms`, `mail`, `codes`; `set`, `removed`, `recovered`.
     pub factors_changed: IntCounterVec,
+    /// `yimen_password_checks_total`: runs of Argon2id for sign-ins; one for each, whether there is such an account or not.
+    pub password_checks: IntCounter,
     /// `yimen_sign_ins_total{result}`: `ok`, `stepped_up`, `refused`, `wrong_code`, `expired_form`, `too_many`, `not_sent`, `busy`, `store_away`.
     pub sign_ins: IntCounterVec,
     /// `yimen_sign_outs_total`.
@@ -291,6 +293,7 @@ impl Metrics {
                 "Second factors and recovery codes that were set or removed, by kind and change.",
                 &["kind", "change"],
             )?,
+            password_checks: counter(&r, "yimen_password_checks_total", "Password checks.")?,
             sign_ins: counters(&r, "yimen_sign_ins_total", "Sign-in attempts, by result.", &["result"])?,
             sign_outs: counter(&r, "yimen_sign_outs_total", "Sign-outs.")?,
             assertions_signed: counter(&r, "yimen_assertions_signed_total", "Assertions signed.")?,

@@ -29,10 +29,31 @@ pub(super) struct Desk {
     pub(super) sessions: Arc<Sessions>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) now: Timestamp,
-    _folder: TempDir,
+    accounts: Arc<Accounts>,
+    folder: TempDir,
 }
 
 impl Desk {
+    /// Another account, of assurance L3.
+    pub(super) async fn add(&self, login: &str, password: &str) {
+        let new = NewAccount {
+            login: login.parse().unwrap(),
+            name: login.to_owned(),
+            kind: SubjectKind::Natural,
+            assurance: Assurance::L3,
+            password: Password::new(password.to_owned()).unwrap(),
+        };
+        self.accounts.add(new, self.now).await.unwrap();
+    }
+
+    /// The last code that was sent to this address.
+    pub(super) fn last_code(&self, address: &str) -> String {
+        let sent = std::fs::read_to_string(self.folder.path().join("codes")).unwrap();
+        let last: serde_json::Value = serde_json::from_str(sent.lines().last().unwrap()).unwrap();
+        assert_eq!(last["address"], address);
+        last["code"].as_str().unwrap().to_owned()
+    }
+
     /// A portal with the divisions and items of `routes/` and the account `wang` / `correct horse`.
     pub(super) async fn open() -> Self {
         Self::over(|folder| SessionStoreConfig::Sqlite(folder.join("sessions.sqlite"))).await
@@ -77,7 +98,7 @@ impl Desk {
         let sessions = Sessions::open(session.clone(), sessions(folder.path()), seal, metrics.clone()).await.unwrap();
         let durable = Durable::open(&path("register.sqlite")).await.unwrap();
         let durable = Arc::new(durable);
-        let accounts = Arc::new(Accounts::new(durable.clone(), &identity, None).unwrap());
+        let accounts = Arc::new(Accounts::new(durable.clone(), &identity, None, metrics.clone()).unwrap());
         let vault = Arc::new(Vault::load_or_create(&identity.vault_directory).unwrap());
         let messenger = MessengerConfig { file: Some(path("codes")), ..MessengerConfig::default() };
         let sign_in = SignInConfig {
@@ -104,7 +125,7 @@ impl Desk {
         let items = Items::read(File::open(routes.join("items.csv")).unwrap()).unwrap();
         let portal = Portal::new(PortalParts {
             sessions: sessions.clone(),
-            accounts,
+            accounts: accounts.clone(),
             factors: Arc::new(factors),
             tries,
             keys: Arc::new(Keys::load_or_create(&identity, now, metrics.clone()).unwrap()),
@@ -114,7 +135,7 @@ impl Desk {
             session,
             metrics: metrics.clone(),
         });
-        Self { portal, sessions, metrics, now, _folder: folder }
+        Self { portal, sessions, metrics, now, accounts, folder }
     }
 }
 

@@ -28,7 +28,11 @@ impl KnownDevice {
         let mut parts = value.unwrap_or_default().split('.');
         let device = parts.next().unwrap_or_default().to_owned();
         let shaped = device.len() == DEVICE && URL_SAFE_NO_PAD.decode(&device).is_ok();
-        if shaped { Self { device, tags: parts.take(ACCOUNTS_MAX).map(str::to_owned).collect() } } else { Self::default() }
+        if shaped {
+            Self { device, tags: parts.take(ACCOUNTS_MAX).map(str::to_owned).collect() }
+        } else {
+            Self::default()
+        }
     }
 
     /// The device's name, if somebody has signed in to this account with it.

@@ -14,6 +14,8 @@ mod cookies;
 #[cfg(test)]
 mod desk;
 mod device;
+#[cfg(test)]
+mod factor_tests;
 mod factors;
 mod failure;
 mod form;

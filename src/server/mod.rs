@@ -289,7 +289,7 @@ impl Rooms {
             Sessions::open(config.session.clone(), config.stores.sessions.clone(), seal, metrics.clone()).await?;
         let usage = Arc::new(Usage::new(durable.clone()));
         let breached = config.sign_in.breached_passwords.clone();
-        let accounts = Arc::new(Accounts::new(durable.clone(), &config.identity, breached)?);
+        let accounts = Arc::new(Accounts::new(durable.clone(), &config.identity, breached, metrics.clone())?);
         let vault = Arc::new(Vault::load_or_create(&config.identity.vault_directory)?);
         let messenger = Messenger::of(&config.sign_in.messenger)?;
         let factors = Arc::new(Factors::new(durable.clone(), vault, messenger, &config.public.origin)?);

@@ -386,7 +386,8 @@ mod tests {
         assert_eq!(address("138 0013 8000"), Some((true, "13800138000".to_owned())));
         assert_eq!(address("+86-138-0013-8000"), Some((true, "+8613800138000".to_owned())));
         assert_eq!(address("wang@example.gov"), Some((false, "wang@example.gov".to_owned())));
-        for bad in ["", "1234567", "x".repeat(20).as_str(), "a@b", "a@b@c.d", "a b@c.d<x>", "1380013800x", "a@b.c\u{0}"] {
+        for bad in ["", "1234567", "x".repeat(20).as_str(), "a@b", "a@b@c.d", "a b@c.d<x>", "1380013800x", "a@b.c\u{0}"]
+        {
             assert_eq!(address(bad), None, "{bad}");
         }
     }

@@ -138,7 +138,10 @@ mod tests {
     #[test]
     fn the_policy_allows_the_one_script_which_cannot_end_its_element() {
         let hash = STANDARD.encode(digest(&SHA256, PASSKEY_SCRIPT.as_bytes()));
-        assert!(CONTENT_SECURITY_POLICY.contains(&format!("script-src 'sha256-{hash}'")), "passkey.js changed: write sha256-{hash}");
+        assert!(
+            CONTENT_SECURITY_POLICY.contains(&format!("script-src 'sha256-{hash}'")),
+            "passkey.js changed: write sha256-{hash}"
+        );
         assert!(!PASSKEY_SCRIPT.contains("</"));
     }
 

@@ -175,7 +175,8 @@ async fn step_up(
     let Some(account) = half::active(call, id).await? else { return Ok(page(call, wanted, String::new(), problem)) };
     let factors = call.rooms.factors.of(id).await?;
     let step = next_step(&account, live, &factors, &wanted, call);
-    if step == Step::Password && problem.is_none() && !factors.is_empty() && half::first(call, &wanted).await?.is_some() {
+    if step == Step::Password && problem.is_none() && !factors.is_empty() && half::first(call, &wanted).await?.is_some()
+    {
         return Ok(answer::see_other(&wanted.at("/sign-in/second")));
     }
     let Some(browser) = call.browser.or_else(Browser::random) else {

@@ -97,7 +97,9 @@ impl Problem {
     pub(in crate::portal) fn add_headers(self, headers: &mut HeaderMap) {
         match self {
             // A 401 must name a scheme (RFC 9110 section 11.6.1); one that browsers do not know opens no dialogue.
-            Self::Refused | Self::WrongCode | Self::PasskeyRefused => headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Session realm=\"yimen\"")),
+            Self::Refused | Self::WrongCode | Self::PasskeyRefused => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Session realm=\"yimen\""))
+            }
             Self::FormExpired | Self::HalfGone | Self::OtherPerson | Self::NotSent => None,
             Self::TooMany(seconds) => headers.insert(RETRY_AFTER, seconds.into()),
             // A full queue of the default length is empty after some 2 s.
@@ -149,7 +151,11 @@ impl Problem {
                 "The sign-in service is recovering, so you could not be signed in. Try again in a moment.",
             ),
         };
-        let wait = if let Self::TooMany(seconds) = self { span(Duration::from_secs(seconds), language) } else { String::new() };
+        let wait = if let Self::TooMany(seconds) = self {
+            span(Duration::from_secs(seconds), language)
+        } else {
+            String::new()
+        };
         language.pick(chinese, english).replace("{wait}", &wait)
     }
 }
