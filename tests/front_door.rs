@@ -198,7 +198,7 @@ async fn a_service_address_without_a_division_leads_to_the_persons_region() {
 #[tokio::test]
 async fn assurance_that_is_too_low_is_told_with_the_way_up() {
     let window = Window::open().await;
-    let citizen = window.signed_in().await; // L3
+    let citizen = window.signed_in_surely().await; // L3
     citizen.get("/hangzhou/strict/").await.came_from("hangzhou");
     let refused = citizen.get("/hangzhou/certified/").await;
     refused.is_problem(401, "assurance-too-low"); // RFC 9470 section 3: the way up is another sign-in

@@ -18,6 +18,8 @@ mod bulkhead;
 mod canary;
 mod certificates;
 mod demo;
+mod factors;
+mod factors_browser;
 mod framing;
 mod framing_http2;
 mod front_door;

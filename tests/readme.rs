@@ -63,8 +63,8 @@ fn settings() -> BTreeSet<String> {
             keys.extend(list.split('"').skip(1).step_by(2).map(|key| format!("{section}.{key}")));
         }
     }
-    let reads = ["parsed(", "required(", "number(", "flag(", "list("];
-    for (name, place) in [("rate", "rate[]"), ("callers", "management.caller[]")] {
+    let reads = ["parsed(", "required(", "number(", "flag(", "list(", "file("];
+    for (name, place) in [("rate", "rate[]"), ("callers", "management.caller[]"), ("sign_in", "sign_in")] {
         let source = file(&format!("src/config/{name}.rs"));
         keys.extend(keys_of(&source, &reads).iter().map(|key| format!("{place}.{key}")));
     }

@@ -16,7 +16,7 @@ async fn a_person_signs_in_and_comes_back_to_the_page_asked_for() {
     let answer = citizen.get(&asked).await;
     answer.came_from("hangzhou");
     let claims = answer.json()["assertion"]["claims"].clone();
-    assert_eq!((claims["acr"].as_str(), claims["aud"].as_str()), (Some("L3"), Some("hangzhou")));
+    assert_eq!((claims["acr"].as_str(), claims["aud"].as_str()), (Some("L2"), Some("hangzhou")));
     let life = claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap();
     assert!(life <= 60, "an assertion lives {life} s");
     assert!(!answer.body.contains(ZHANG.0), "the login reached the platform");

@@ -100,7 +100,7 @@ async fn redis_that_accepts_and_never_answers_makes_nobody_wait_either() {
 async fn nobody_is_let_in_surely_enough_on_the_word_of_a_cache() {
     let mut redis = Redis::start();
     let window = window(&redis).await;
-    let citizen = window.signed_in().await; // L3
+    let citizen = window.signed_in_surely().await; // L3
     citizen.get("/hangzhou/strict/").await.came_from("hangzhou");
     tokio::task::block_in_place(|| redis.stop());
     // Its cached session is one second old at most; after that a route that asks for L3 asks the store, grace or not.

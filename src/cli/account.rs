@@ -128,7 +128,8 @@ pub(super) async fn open_sessions(config: &Config) -> Result<Arc<Sessions>, Acco
 
 pub(super) async fn open(config: &Config) -> Result<Accounts, AccountError> {
     let durable = Arc::new(Durable::of(&config.stores.register).await?);
-    Ok(Accounts::new(durable, &config.identity)?)
+    let metrics = Arc::new(Metrics::new().map_err(|cause| AccountError::System(cause.to_string()))?);
+    Ok(Accounts::new(durable, &config.identity, config.sign_in.breached_passwords.clone(), metrics)?)
 }
 
 fn list(config: &Config) -> Result<String, AccountError> {

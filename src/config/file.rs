@@ -12,7 +12,7 @@ use super::used::{
     PostgresConfig, PublicConfig, RedisConfig, RegisterConfig, RegisterStoreConfig, RuntimeConfig, SessionConfig,
     SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
 };
-use super::{callers, rate};
+use super::{callers, rate, sign_in};
 use crate::domain::{DivisionCode, PlatformDomain, Zone};
 use crate::written::{Document, Fields, Mistake, Mistakes};
 
@@ -76,6 +76,7 @@ impl Reading<'_> {
         let stores = self.stores(&folder);
         let session = self.session(&folder);
         let identity = self.identity(&folder, public.as_ref());
+        let sign_in = sign_in::sign_in(self.root.section("sign_in"), |path| self.at(path));
         let register = self.register();
         let (limits, runtime, log) = (self.limits(), self.runtime(), self.log());
         let rates = self.root.tables("rate").into_iter().filter_map(rate::policy).collect();
@@ -90,6 +91,7 @@ impl Reading<'_> {
             register,
             session,
             identity,
+            sign_in,
             limits,
             rates,
             runtime,

@@ -10,6 +10,7 @@ mod clients;
 mod file;
 mod network;
 mod rate;
+mod sign_in;
 mod staple;
 mod used;
 
@@ -23,6 +24,6 @@ pub use rate::{RateKey, RatePolicy, WhenAway};
 pub use staple::Staple;
 pub use used::{
     AccessLog, CertificateCaller, Config, IdentityConfig, LimitsConfig, LogConfig, LogFormat, ManagementConfig,
-    ManagementTls, PostgresConfig, PublicConfig, RedisConfig, RegisterConfig, RegisterStoreConfig, RuntimeConfig,
-    SessionConfig, SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
+    ManagementTls, MessengerConfig, PostgresConfig, PublicConfig, RedisConfig, RegisterConfig, RegisterStoreConfig,
+    RuntimeConfig, SessionConfig, SessionStoreConfig, SignInConfig, StoresConfig, TlsConfig, TlsFiles,
 };

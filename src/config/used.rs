@@ -29,6 +29,8 @@ pub struct Config {
     pub session: SessionConfig,
     /// Accounts and the keys that sign assertions.
     pub identity: IdentityConfig,
+    /// How people with built-in accounts sign in.
+    pub sign_in: SignInConfig,
     /// What one request may take.
     pub limits: LimitsConfig,
     /// How often somebody may ask (no policies).
@@ -229,6 +231,35 @@ pub struct IdentityConfig {
     pub password_threads: usize,
     /// Password checks that may wait; more are answered 503 (64: about 2 s of work).
     pub password_queue: usize,
+}
+
+/// How people with built-in accounts sign in.
+#[derive(Clone, Debug)]
+pub struct SignInConfig {
+    /// Sorted SHA-1 sums of passwords that nobody may set (none).
+    pub breached_passwords: Option<PathBuf>,
+    /// Passwords that may be tried at once for one account by devices it does not know (20: a household that guesses); then one in
+    /// 15 s, after three times as many one in 3 min, after ten times as many one in 15 min. A known device has as many of its own.
+    pub account_tries: u64,
+    /// Tries of one network in a minute (300: an office behind one address at nine in the morning).
+    pub network_tries_per_minute: u64,
+    /// Tries in all, by devices that are not known (50: what one password thread checks).
+    pub all_tries_per_second: u64,
+    /// What sends one-time codes (nothing: none are offered).
+    pub messenger: MessengerConfig,
+}
+
+/// What sends one-time codes: a hook, or a file to read them from.
+#[derive(Clone, Debug, Default)]
+pub struct MessengerConfig {
+    /// Address of the hook.
+    pub url: Option<String>,
+    /// File of the secret that signs what it is sent.
+    pub secret_file: Option<PathBuf>,
+    /// Authorities (PEM) that vouch for it (the system's).
+    pub ca_file: Option<PathBuf>,
+    /// File that codes are appended to, one JSON document a line: for demos and tests.
+    pub file: Option<PathBuf>,
 }
 
 /// What one request may take.

@@ -97,7 +97,7 @@ impl SampleFiling {
         files::write(&folder.join(name), 0o644, document.to_string().as_bytes())
     }
 
-    /// Items that people of its whole division can get done here with an ordinary account, with whether they must be
+    /// Items that people of its whole division can get done here with a password, with whether they must be
     /// signed in. Far less than the register knows of a filing: enough to choose addresses worth trying.
     pub(super) fn items(&self) -> Vec<(String, bool)> {
         let state = self.document.get("platform").and_then(|platform| platform.get("state")?.as_str());
@@ -118,7 +118,8 @@ fn word<'a>(route: &'a Table, key: &str) -> Option<&'a str> {
 }
 
 fn serves_everybody(route: &Table) -> bool {
-    let ordinary = !matches!(word(route, "assurance"), Some("L4")) && !matches!(word(route, "subject"), Some("legal"));
+    let ordinary =
+        !matches!(word(route, "assurance"), Some("L3" | "L4")) && !matches!(word(route, "subject"), Some("legal"));
     let proxied = word(route, "action").is_none_or(|action| action == "proxy");
     let whole = word(route, "covers") != Some("self") && !route.contains_key("divisions");
     ordinary && proxied && whole

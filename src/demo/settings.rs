@@ -41,6 +41,8 @@ pub(super) fn settings(options: &DemoOptions, data: &Path, hosts: &[String], ori
                 ("sync_at_start", value(true)),
             ],
         ),
+        // No short messages go out from a demo: whoever tries them reads the codes here.
+        ("sign_in", vec![("code_file", under("codes.jsonl"))]),
         // stdout is for the lines that say where to go.
         ("log", vec![("format", value("text")), ("access_file", under("access.log"))]),
     ];

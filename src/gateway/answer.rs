@@ -20,7 +20,7 @@ use super::origins::Ground;
 use super::policy::{Fate, fate};
 use super::protect::{is_navigation, wants_page};
 use super::rate::Quota;
-use super::refusal::Refusal;
+use super::refusal::{Needed, Refusal};
 use super::{addresses, jar};
 use crate::portal::{Failure, Language, WayOn, failure_page, sentence, title};
 use crate::problem::{MEDIA_TYPE, Problem};
@@ -147,6 +147,10 @@ pub(crate) struct Asker {
     pub(crate) head: bool,
     pub(crate) language: Language,
     pub(crate) target: String,
+    /// What the route asks of whoever signs in.
+    pub(crate) needed: Option<Needed>,
+    /// Whether something was to be sent, which is lost with this answer.
+    pub(crate) sending: bool,
     /// Where the portal is: nothing before a path where it is on the origin that was asked, else that origin.
     pub(crate) portal: String,
 }
@@ -159,8 +163,17 @@ impl Asker {
             head: *method == Method::HEAD,
             language: Language::of(headers),
             target: target.to_owned(),
+            needed: None,
+            sending: !method.is_safe(),
             portal: String::new(),
         }
+    }
+
+    /// Where to sign in, or to prove more, and come back to this page. What was sent cannot be sent again from there.
+    fn sign_in(&self) -> String {
+        let back = if self.sending { "/" } else { self.target.as_str() };
+        let needed = self.needed.map_or_else(String::new, |needed| needed.in_query());
+        format!("{}/sign-in?return_to={}{needed}", self.portal, super::return_to(back))
     }
 }
 
@@ -172,10 +185,8 @@ pub(crate) async fn refuse(
     request_id: &str,
     tls: bool,
 ) -> pingora::Result<()> {
-    let to_sign_in = matches!(refusal, Refusal::SignInNeeded | Refusal::SignInAgain(_)) && asker.navigation;
-    if to_sign_in {
-        let location = format!("{}/sign-in?return_to={}", asker.portal, super::return_to(&asker.target));
-        return redirect(downstream, 303, &location, request_id, tls).await;
+    if refusal.asks_to_sign_in().is_some() && asker.navigation {
+        return redirect(downstream, 303, &asker.sign_in(), request_id, tls).await;
     }
     if asker.navigation
         && let Some(page) = page_of_the_portal(refusal, asker)
@@ -238,8 +249,9 @@ fn details(fields: &mut HeaderMap, refusal: &Refusal) -> pingora::Result<()> {
     let (name, text) = match refusal {
         Refusal::MethodNotAllowed(allowed) => (ALLOW, allowed.clone()),
         Refusal::SignInNeeded => (WWW_AUTHENTICATE, "Session realm=\"yimen\"".to_owned()),
-        Refusal::SignInAgain(max_age) => (WWW_AUTHENTICATE, insufficient(format!("max_age=\"{max_age}\""))),
-        Refusal::AssuranceTooLow(needed) => (WWW_AUTHENTICATE, insufficient(format!("acr_values=\"{needed}\""))),
+        Refusal::SignInAgain(needed) | Refusal::AssuranceTooLow(needed) => {
+            (WWW_AUTHENTICATE, insufficient(needed.in_challenge()))
+        }
         _ => return Ok(()),
     };
     fields.insert(name, value(text)?);
@@ -249,7 +261,8 @@ fn details(fields: &mut HeaderMap, refusal: &Refusal) -> pingora::Result<()> {
 fn page(refusal: &Refusal, asker: &Asker, request_id: &str) -> String {
     let (status, code) = refusal.status_and_code();
     let way_on = match refusal {
-        Refusal::SignInNeeded | Refusal::SignInAgain(_) => WayOn::SignIn(asker.target.clone()),
+        _ if refusal.asks_to_sign_in().is_some() && asker.sending => WayOn::SignInAside(asker.sign_in()),
+        _ if refusal.asks_to_sign_in().is_some() => WayOn::SignInAt(asker.sign_in()),
         Refusal::UnknownDivision | Refusal::NotHandled => WayOn::Region(asker.target.clone()),
         Refusal::OtherOrigin(address) | Refusal::TicketRefused(address) => WayOn::Address(address.clone()),
         Refusal::WaitingRoom(wait) => WayOn::Wait { ahead: wait.ahead, seconds: wait.retry_s },
@@ -266,8 +279,8 @@ fn page(refusal: &Refusal, asker: &Asker, request_id: &str) -> String {
 fn problem(refusal: &Refusal, status: u16, code: &str, asker: &Asker, request_id: &str) -> Vec<u8> {
     let detail = refusal.notice().map_or_else(|| sentence(code, Language::English).to_owned(), str::to_owned);
     let mut problem = Problem::new(status, code, title(code, Language::English), detail, request_id);
-    if matches!(refusal, Refusal::SignInNeeded | Refusal::SignInAgain(_)) {
-        problem.sign_in = Some(format!("{}/sign-in?return_to={}", asker.portal, super::return_to(&asker.target)));
+    if refusal.asks_to_sign_in().is_some() {
+        problem.sign_in = Some(asker.sign_in());
     }
     if let Refusal::OtherOrigin(address) = refusal {
         problem.address = Some(address.clone());

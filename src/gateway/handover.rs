@@ -13,8 +13,8 @@ use pingora::proxy::Session as Downstream;
 
 use super::context::Context;
 use super::origins::{Asked, Origins};
-use super::protect::{is_top_level, session_id};
-use super::refusal::Refusal;
+use super::protect::{enough, is_top_level, session_id};
+use super::refusal::{Needed, Refusal};
 use super::{GatewayParts, answer, path, return_to};
 use crate::domain::{PlatformId, Timestamp};
 use crate::routing::{Access, Answer, Platform, PlatformState, Route, RouteTable};
@@ -113,7 +113,7 @@ impl<'a> Desk<'a> {
         let route = self.route(platform, &target).ok_or(Refusal::HandoverRefused)?;
         let sign_in = || {
             let back = format!("{HANDOVER}?{query}");
-            Ok(Way::to(format!("/sign-in?return_to={}", return_to(&back))))
+            Ok(Way::to(format!("/sign-in?return_to={}{}", return_to(&back), Needed::of(route).in_query())))
         };
         let session = match session_id(self.headers)? {
             None => None,
@@ -127,9 +127,10 @@ impl<'a> Desk<'a> {
             let page = || Ok(Way::to(self.origins.at_platform(&platform.id, &target)));
             return if route.access == Access::Required { sign_in() } else { page() };
         };
-        let age = self.now.since(live.session.authenticated_at).as_secs();
-        if route.access == Access::Required && route.max_age_s.is_some_and(|max_age| age > u64::from(max_age)) {
-            return sign_in();
+        if route.access == Access::Required
+            && let Err(refusal) = enough(route, &live, self.now)
+        {
+            return if refusal.asks_to_sign_in().is_some() { sign_in() } else { Err(refusal) };
         }
         let life = self.origins.ticket_life;
         let issued = self.parts.sessions.issue_ticket(&live, &platform.id, mark, life, self.now).await;

@@ -74,7 +74,7 @@ use self::origins::Ground;
 use self::queue::Queues;
 use self::rate::Rates;
 use self::receive::Step;
-use self::refusal::Refusal;
+use self::refusal::{Needed, Refusal};
 use self::standing::{Counters, Standings};
 use self::waiting_room::Tickets;
 use crate::config::{AddressPolicy, LimitsConfig, LogConfig, Network, RatePolicy};
@@ -204,11 +204,12 @@ impl Gateway {
         let header = downstream.req_header();
         let target = header.uri.path_and_query().map_or("/", |target| target.as_str());
         let mut asker = Asker::of(&header.method, &header.headers, target);
+        asker.needed = ctx.visit.as_ref().and_then(|visit| visit.route()).map(Needed::of);
         let asked =
             self.parts.origins.as_ref().map(|origins| origins.asked(header)).filter(|asked| asked.own.is_some());
         if let Some(asked) = &asked {
             asker.portal = asked.origins.shared().to_owned();
-            let to_sign_in = matches!(refusal, Refusal::SignInNeeded | Refusal::SignInAgain(_));
+            let to_sign_in = refusal.asks_to_sign_in().is_some();
             let visit = ctx.visit.as_ref().filter(|visit| to_sign_in && visit.ground == Ground::Own);
             let way = visit.and_then(|visit| {
                 handover::needed(Some(asked), &visit.platform.id, target, &header.method, &header.headers)

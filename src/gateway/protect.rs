@@ -8,7 +8,7 @@ use http::{HeaderMap, Method};
 
 use super::context::{Context, Visit};
 use super::origins::Ground;
-use super::refusal::Refusal;
+use super::refusal::{Needed, Refusal};
 use crate::domain::{DivisionCode, PlatformId, Timestamp};
 use crate::identity::{self, AssertionRequest, Assertions, People, Subject};
 use crate::routing::{Access, Action, Divisions, Route};
@@ -83,18 +83,18 @@ pub(crate) fn session_id(headers: &HeaderMap) -> Result<Option<SessionId>, Refus
     }
 }
 
-fn enough(route: &Route, live: &Live, now: Timestamp) -> Result<(), Refusal> {
-    let session = &live.session;
-    if session.assurance < route.assurance {
-        return Err(Refusal::AssuranceTooLow(route.assurance));
-    }
+/// Whether the session is of the right kind and one proof of it is sure enough and fresh enough.
+pub(crate) fn enough(route: &Route, live: &Live, now: Timestamp) -> Result<(), Refusal> {
+    let (session, needed) = (&live.session, Needed::of(route));
     if let Some(asked) = route.subject.filter(|asked| !session.acts_as().is_served_as(*asked)) {
-        return Err(Refusal::WrongSubject(asked));
+        return Err(Refusal::WrongSubject(asked)); // first: no proof would help
     }
-    match route.max_age_s {
-        Some(max_age) if !session.proves(route.assurance, Some(Duration::from_secs(max_age.into())), now) => {
-            Err(Refusal::SignInAgain(max_age))
-        }
+    if session.assurance < needed.assurance {
+        return Err(Refusal::AssuranceTooLow(needed));
+    }
+    let fresh = |seconds: u32| session.proves(needed.assurance, Some(Duration::from_secs(seconds.into())), now);
+    match needed.max_age_s {
+        Some(max_age) if !fresh(max_age) => Err(Refusal::SignInAgain(needed)),
         _ => Ok(()),
     }
 }

@@ -3,6 +3,38 @@
 use super::rate::Quota;
 use super::waiting_room::Wait;
 use crate::domain::{Assurance, PlatformId, SubjectKind};
+use crate::routing::Route;
+
+/// What a route asks of whoever signs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Needed {
+    /// The least assurance.
+    pub(crate) assurance: Assurance,
+    /// The longest age of its proof, in seconds.
+    pub(crate) max_age_s: Option<u32>,
+}
+
+impl Needed {
+    pub(crate) fn of(route: &Route) -> Self {
+        Self { assurance: route.assurance, max_age_s: route.max_age_s }
+    }
+
+    /// As parameters behind others in an address of the sign-in; empty where any proof is enough.
+    pub(crate) fn in_query(&self) -> String {
+        let assurance = match self.assurance {
+            Assurance::L1 => String::new(),
+            assurance => format!("&assurance={assurance}"),
+        };
+        let max_age = self.max_age_s.map_or_else(String::new, |seconds| format!("&max_age={seconds}"));
+        assurance + &max_age
+    }
+
+    /// As parameters of a challenge (RFC 9470 section 3).
+    pub(crate) fn in_challenge(&self) -> String {
+        let max_age = self.max_age_s.map_or_else(String::new, |seconds| format!(", max_age=\"{seconds}\""));
+        format!("acr_values=\"{}\"{max_age}", self.assurance)
+    }
+}
 
 /// Why the gateway itself answers instead of a platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,10 +89,10 @@ pub(crate) enum Refusal {
     TicketRefused(String),
     /// Nobody is signed in.
     SignInNeeded,
-    /// Signed in too long ago for this route.
-    SignInAgain(u32),
+    /// Signed in, and surely enough, but too long ago for this route.
+    SignInAgain(Needed),
     /// Signed in, but not surely enough.
-    AssuranceTooLow(Assurance),
+    AssuranceTooLow(Needed),
     /// The route is for this kind of subject, and the session speaks for another.
     WrongSubject(SubjectKind),
     /// The session acts for a legal person in a role that has ended.
@@ -149,9 +181,18 @@ impl Refusal {
             Self::WaitingRoom(wait) => Some(wait.retry_s),
             Self::RateLimited(quota) => Some(u32::try_from(quota.reset_s).unwrap_or(u32::MAX)),
             Self::SessionStoreAway | Self::IdentityStoreAway | Self::Overloaded | Self::PlatformBusy => Some(5), // a blip is over by then
-            Self::HandoversTooMany => Some(60),                                        // the window of its counter
-            Self::NoInstance => Some(10), // the breaker tries again by then
+            Self::HandoversTooMany => Some(60), // the window of its counter
+            Self::NoInstance => Some(10),       // the breaker tries again by then
             Self::Suspended(_) | Self::Expired => Some(3600), // somebody has to decide first
+            _ => None,
+        }
+    }
+
+    /// Whether signing in, or proving more or anew, helps; `None` for any other refusal. `Some(None)`: whatever is asked for.
+    pub(crate) fn asks_to_sign_in(&self) -> Option<Option<Needed>> {
+        match self {
+            Self::SignInNeeded => Some(None),
+            Self::SignInAgain(needed) | Self::AssuranceTooLow(needed) => Some(Some(*needed)),
             _ => None,
         }
     }

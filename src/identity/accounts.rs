@@ -1,16 +1,19 @@
 //! The built-in accounts: adding, changing, and checking a password.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::account::{Account, Login, NewAccount};
+use super::breached;
 use super::error::{IdentityError, SignInError};
 use super::password::{Checked, Cost, Password};
 use super::pool::Pool;
 use crate::config::IdentityConfig;
 use crate::domain::Timestamp;
+use crate::metrics::Metrics;
 use crate::store::{AccountRow, AccountState, Durable, StoreError};
 
 /// The built-in accounts and the threads that check their passwords.
@@ -19,17 +22,25 @@ pub struct Accounts {
     durable: Arc<Durable>,
     pool: Pool,
     cost: Cost,
+    /// Passwords that nobody may set.
+    breached: Option<PathBuf>,
+    metrics: Arc<Metrics>,
     /// What is checked when there is no account, so that the answer takes as long.
     decoy: Arc<str>,
 }
 
 impl Accounts {
     /// Starts the password threads; takes as long as one hash. `Err`: no threads, or a cost that Argon2id refuses.
-    pub fn new(durable: Arc<Durable>, config: &IdentityConfig) -> Result<Self, IdentityError> {
+    pub fn new(
+        durable: Arc<Durable>,
+        config: &IdentityConfig,
+        breached: Option<PathBuf>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, IdentityError> {
         let cost = Cost::new(config.argon2_memory_kib, config.argon2_passes)?;
         let decoy = cost.hash(&Uuid::now_v7().to_string())?.into();
         let pool = Pool::start(config.password_threads, config.password_queue).map_err(IdentityError::Threads)?;
-        Ok(Self { durable, pool, cost, decoy })
+        Ok(Self { durable, pool, cost, breached, metrics, decoy })
     }
 
     /// Whose login and password these are. `Refused` says nothing about which of them is wrong, and takes as long for an
@@ -52,6 +63,7 @@ impl Accounts {
 
     async fn check(&self, password: Zeroizing<String>, stored: Arc<str>) -> Result<Checked, SignInError> {
         let cost = self.cost.clone();
+        self.metrics.password_checks.inc();
         self.pool.run(move || cost.check(&password, &stored)).await.map_err(|_| SignInError::Busy)
     }
 
@@ -60,6 +72,12 @@ impl Accounts {
         if let Err(error) = self.durable.set_password(id, &hash, now).await {
             tracing::warn!(%error, "a password hash of an older cost stays as it is until the next sign-in");
         }
+    }
+
+    /// The account of this id, if it may sign in.
+    pub async fn active(&self, id: Uuid) -> Result<Option<Account>, StoreError> {
+        let row = self.durable.account_by_id(id).await?;
+        Ok(row.filter(|row| row.state == AccountState::Active).map(Account::from))
     }
 
     /// Adds an account. `LoginTaken` when somebody has the login.
@@ -124,8 +142,16 @@ impl Accounts {
     }
 
     async fn hash(&self, password: Password) -> Result<String, IdentityError> {
-        let (cost, password) = (self.cost.clone(), password.into_text());
-        self.pool.run(move || cost.hash(&password)).await.map_err(|_| IdentityError::Busy)?
+        let (cost, password, list) = (self.cost.clone(), password.into_text(), self.breached.clone());
+        let work = move || {
+            if let Some(list) = list
+                && breached::has(&list, &password).map_err(|error| IdentityError::file(&list, error))?
+            {
+                return Err(IdentityError::BreachedPassword);
+            }
+            cost.hash(&password)
+        };
+        self.pool.run(work).await.map_err(|_| IdentityError::Busy)?
     }
 
     async fn row(&self, login: &Login) -> Result<AccountRow, IdentityError> {
@@ -170,7 +196,7 @@ mod tests {
     async fn accounts() -> (Accounts, TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let durable = Durable::open(&folder.path().join("register.sqlite")).await.unwrap();
-        (Accounts::new(Arc::new(durable), &config(&folder)).unwrap(), folder)
+        (Accounts::new(Arc::new(durable), &config(&folder), None, Arc::new(Metrics::new().unwrap())).unwrap(), folder)
     }
 
     fn wang() -> NewAccount {
@@ -229,6 +255,37 @@ mod tests {
         );
         assert_eq!(accounts.list("").await.unwrap().len(), 1);
         assert_eq!(accounts.list("wang").await.unwrap().len(), 0);
+    }
+
+    #[tokio::test]
+    async fn an_unknown_account_costs_as_many_checks_as_a_wrong_password() {
+        let (accounts, _folder) = accounts().await;
+        accounts.add(wang(), now()).await.unwrap();
+        let disabled = NewAccount { login: "li".parse().unwrap(), ..wang() };
+        accounts.add(disabled, now()).await.unwrap();
+        accounts.disable(&"li".parse().unwrap(), now()).await.unwrap();
+        for login in ["wang", "li", "nobody", "", "a b"] {
+            let before = accounts.metrics.password_checks.get();
+            let _ = accounts.verify(login, "wrong horse", now()).await;
+            assert_eq!(accounts.metrics.password_checks.get() - before, 1, "{login}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stolen_password_cannot_be_set() {
+        let (mut accounts, folder) = accounts().await;
+        let list = folder.path().join("breached");
+        // SHA-1 of "correct horse", and others around it.
+        let sum = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, b"correct horse");
+        let sum: String = sum.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
+        std::fs::write(&list, format!("{}\n{sum}:3\n{}\n", "0".repeat(40), "F".repeat(40))).unwrap();
+        accounts.breached = Some(list.clone());
+        assert!(matches!(accounts.add(wang(), now()).await, Err(IdentityError::BreachedPassword)));
+        let other = Password::new("battery staple".to_owned()).unwrap();
+        accounts.add(NewAccount { password: other, ..wang() }, now()).await.unwrap();
+        std::fs::remove_file(list).unwrap();
+        let lost = accounts.set_password(&"wang".parse().unwrap(), wang().password, now()).await;
+        assert!(matches!(lost, Err(IdentityError::File { .. })), "a list that cannot be read is not an empty one");
     }
 
     #[tokio::test]

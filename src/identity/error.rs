@@ -15,6 +15,9 @@ pub enum IdentityError {
     /// Too short or too long.
     #[error("a password has 8 to 128 characters; choose another")]
     BadPassword,
+    /// It has been seen where passwords were stolen.
+    #[error("this password is in the list of passwords that were stolen elsewhere; choose another")]
+    BreachedPassword,
     /// No name to greet with.
     #[error("a name has 1 to 64 characters, none of them a control character; choose another")]
     BadName,

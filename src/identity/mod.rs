@@ -12,27 +12,43 @@
 mod account;
 mod accounts;
 mod assertion;
+mod breached;
 mod error;
+mod factors;
 mod key;
 mod keys;
+mod level;
+mod messenger;
 mod pairwise;
+#[cfg(feature = "passkey")]
+mod passkeys;
 mod password;
 mod people;
 mod pool;
 mod secret;
 mod subject;
 mod tokens;
+mod totp;
+mod tries;
 mod vault;
 mod verify;
 
+pub use crate::store::FactorKind;
 pub use account::{Account, Login, NewAccount};
 pub use accounts::Accounts;
 pub use assertion::{AssertionClaims, AssertionRequest, Assertions, TOKEN_TYPE};
 pub use error::{IdentityError, SignInError};
+pub use factors::{Factor, FactorError, Factors, MESSAGE_LIFE};
 pub use keys::Keys;
+pub use level::Shown;
+pub use messenger::{Messenger, MessengerError};
+#[cfg(feature = "passkey")]
+pub use passkeys::{Setting, Showing};
 pub use password::Password;
 pub use people::{By, Consent, Grant, GrantedRole, People};
 pub use subject::{ActorClaim, Attributes, RepresentedClaim, Subject, SubjectClaims, leaves};
 pub use tokens::{Author, NewToken, Token, TokenSecret, Tokens};
+pub use totp::TotpSecret;
+pub use tries::{Trial, Tries, Try, TryError};
 pub use vault::Vault;
 pub use verify::{AssertionProfile, KeySet, VerifyError, verify};

@@ -79,7 +79,13 @@ pub struct Metrics {
     pub management_requests: IntCounterVec,
     /// `yimen_session_notice_gaps_total`: times the cache was dropped because notices may have been missed.
     pub notice_gaps: IntCounter,
-    /// `yimen_sign_ins_total{result}`: `ok`, `refused`, `expired_form`, `busy`, `store_away`.
+    /// `yimen_sign_in_tries_refused_total{by}`: `account`, `device`, `network`, `all`: too many; nothing was checked.
+    pub tries_refused: IntCounterVec,
+    /// `yimen_factors_changed_total{kind,change}`: `totp`, `passkey`, `sms`, `mail`, `codes`; `set`, `removed`, `recovered`.
+    pub factors_changed: IntCounterVec,
+    /// `yimen_password_checks_total`: runs of Argon2id for sign-ins; one for each, whether there is such an account or not.
+    pub password_checks: IntCounter,
+    /// `yimen_sign_ins_total{result}`: `ok`, `stepped_up`, `refused`, `wrong_code`, `expired_form`, `too_many`, `not_sent`, `busy`, `store_away`.
     pub sign_ins: IntCounterVec,
     /// `yimen_sign_outs_total`.
     pub sign_outs: IntCounter,
@@ -283,6 +289,19 @@ impl Metrics {
                 "Calls of the management API, by class of answer.",
                 &["code"],
             )?,
+            tries_refused: counters(
+                &r,
+                "yimen_sign_in_tries_refused_total",
+                "Tries at passwords and codes that were not checked because there were too many, by what was counted.",
+                &["by"],
+            )?,
+            factors_changed: counters(
+                &r,
+                "yimen_factors_changed_total",
+                "Second factors and recovery codes that were set or removed, by kind and change.",
+                &["kind", "change"],
+            )?,
+            password_checks: counter(&r, "yimen_password_checks_total", "Password checks.")?,
             sign_ins: counters(&r, "yimen_sign_ins_total", "Sign-in attempts, by result.", &["result"])?,
             sign_outs: counter(&r, "yimen_sign_outs_total", "Sign-outs.")?,
             assertions_signed: counter(&r, "yimen_assertions_signed_total", "Assertions signed.")?,

@@ -3,7 +3,7 @@
 use super::call::Call;
 use crate::domain::{Personal, Proof, Represented};
 use crate::identity::IdentityError;
-use crate::session::{Person, Place, Session, SessionError, SessionId};
+use crate::session::{Live, Person, Place, Session, SessionError, SessionId};
 
 /// A new session with a new id. The one of the old cookie, whoever's it was, ends in the same step (ASVS 5.0, 7.2.4).
 /// `Err`: the store did not answer, and whatever cookie there is stays.
@@ -25,4 +25,15 @@ pub(super) async fn begin(call: &Call, person: Person, proof: Proof) -> Result<S
 async fn known(call: &Call, subject: &str) -> Result<(Vec<Represented>, Personal), IdentityError> {
     let people = &call.rooms.people;
     Ok((people.represents(subject, call.now).await?, people.personal(subject).await?))
+}
+
+/// The session of somebody who has proven more, or anew: the same person, limits and further proofs, and a new id; the old one ends
+/// in the same step, on every node (ASVS 5.0, 7.2.4).
+pub(super) async fn prove(call: &Call, live: &Live, proof: Proof) -> Result<SessionId, SessionError> {
+    let mut session = live.session.clone();
+    session.prove(proof);
+    let begun = call.rooms.sessions.begin(session, Some(&live.key), call.now).await;
+    begun.inspect_err(|error| {
+        tracing::warn!(%error, request_id = call.visitor.request_id, "nobody can prove more while sessions cannot be kept");
+    })
 }

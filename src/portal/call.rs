@@ -9,14 +9,15 @@ use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use super::failure::{Failure, WayOn, failure_page};
 use super::form::{self, Browser, Forms};
 use super::frame::{self, Frame, Person, Who};
+use super::known_device::{self, KnownDevice};
 use super::return_to::ReturnTo;
-use super::{Visitor, device};
+use super::{Visitor, cookies, device, sign_in};
 use crate::config::SessionConfig;
 use crate::domain::{DivisionCode, Timestamp};
-use crate::identity::{Accounts, By, IdentityError, Keys, People};
+use crate::identity::{Accounts, By, Factors, IdentityError, Keys, People, Tries};
 use crate::metrics::Metrics;
 use crate::routing::{Divisions, Items, LiveTable};
-use crate::session::{CookieRead, SessionError, SessionKey, Sessions, cookie};
+use crate::session::{CookieRead, SessionError, SessionId, SessionKey, Sessions, cookie};
 
 const ERROR: HeaderName = HeaderName::from_static("yimen-error");
 /// Seconds after which a store that was away is worth another try.
@@ -29,6 +30,8 @@ pub(super) struct Rooms {
     pub(super) accounts: Arc<Accounts>,
     pub(super) people: Arc<People>,
     pub(super) routes: Arc<LiveTable>,
+    pub(super) factors: Arc<Factors>,
+    pub(super) tries: Tries,
     pub(super) keys: Arc<Keys>,
     pub(super) divisions: Arc<Divisions>,
     pub(super) items: Arc<Items>,
@@ -49,6 +52,10 @@ pub(super) struct Call {
     /// Whether a form can have come from a page of ours.
     pub(super) from_here: bool,
     pub(super) device: String,
+    /// The accounts that have been signed in to with this browser.
+    pub(super) known: KnownDevice,
+    /// What lies aside for this browser on its way in.
+    pub(super) half: Option<SessionId>,
     here: ReturnTo,
 }
 
@@ -60,12 +67,15 @@ impl Call {
             CookieRead::None | CookieRead::Bad => None,
         };
         let user_agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let small = |name| cookies::value(headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes), name);
         let here = request.uri().path_and_query().map_or("/", |target| target.as_str());
         Self {
             session_key,
             browser: Browser::of(headers),
             from_here: form::from_here(headers, &visitor.origin),
             device: device::label(user_agent),
+            known: KnownDevice::of(small(known_device::COOKIE_NAME)),
+            half: small(sign_in::HALF_COOKIE).and_then(SessionId::parse),
             here: ReturnTo::parse(here),
             rooms,
             visitor,

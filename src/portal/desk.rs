@@ -14,9 +14,9 @@ use tempfile::TempDir;
 use super::language::Language;
 use super::region_of;
 use super::router::{Portal, PortalParts, Visitor};
-use crate::config::{IdentityConfig, RedisConfig, SessionConfig, SessionStoreConfig};
+use crate::config::{IdentityConfig, MessengerConfig, RedisConfig, SessionConfig, SessionStoreConfig, SignInConfig};
 use crate::domain::{Assurance, DivisionCode, Level, SubjectKind, SubjectRole, Timestamp};
-use crate::identity::{Accounts, By, Grant, Keys, NewAccount, Password, People, Vault};
+use crate::identity::{Accounts, By, Factors, Grant, Keys, Messenger, NewAccount, Password, People, Tries, Vault};
 use crate::metrics::Metrics;
 use crate::routing::{Divisions, Items, LiveTable, Platform, PlatformState, RouteTable};
 use crate::session::{CookieRead, Lookup, SealKey, Sessions, cookie};
@@ -31,10 +31,30 @@ pub(super) struct Desk {
     pub(super) people: Arc<People>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) now: Timestamp,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Desk {
+    /// Another account, of assurance L3.
+    pub(super) async fn add(&self, login: &str, password: &str) {
+        let new = NewAccount {
+            login: login.parse().unwrap(),
+            name: login.to_owned(),
+            kind: SubjectKind::Natural,
+            assurance: Assurance::L3,
+            password: Password::new(password.to_owned()).unwrap(),
+        };
+        self.accounts.add(new, self.now).await.unwrap();
+    }
+
+    /// The last code that was sent to this address.
+    pub(super) fn last_code(&self, address: &str) -> String {
+        let sent = std::fs::read_to_string(self.folder.path().join("codes")).unwrap();
+        let last: serde_json::Value = serde_json::from_str(sent.lines().last().unwrap()).unwrap();
+        assert_eq!(last["address"], address);
+        last["code"].as_str().unwrap().to_owned()
+    }
+
     /// A portal with the divisions and items of `routes/` and the account `wang` / `correct horse`.
     pub(super) async fn open() -> Self {
         Self::over(|folder| SessionStoreConfig::Sqlite(folder.join("sessions.sqlite"))).await
@@ -80,9 +100,20 @@ impl Desk {
         let sessions = Sessions::open(session.clone(), sessions(folder.path()), seal, metrics.clone()).await.unwrap();
         let durable = Durable::open(&path("register.sqlite")).await.unwrap();
         let durable = Arc::new(durable);
-        let accounts = Arc::new(Accounts::new(durable.clone(), &identity).unwrap());
+        let accounts = Arc::new(Accounts::new(durable.clone(), &identity, None, metrics.clone()).unwrap());
         let vault = Arc::new(Vault::load_or_create(&identity.vault_directory).unwrap());
-        let people = Arc::new(People::new(durable, vault));
+        let people = Arc::new(People::new(durable.clone(), vault.clone()));
+        let messenger = MessengerConfig { file: Some(path("codes")), ..MessengerConfig::default() };
+        let sign_in = SignInConfig {
+            breached_passwords: None,
+            account_tries: 20,
+            network_tries_per_minute: 300,
+            all_tries_per_second: 50,
+            messenger,
+        };
+        let messenger = Messenger::of(&sign_in.messenger).unwrap();
+        let factors = Factors::new(durable.clone(), vault.clone(), messenger, ORIGIN).unwrap();
+        let tries = Tries::new(sessions.store().clone(), sign_in, metrics.clone());
         let wang = NewAccount {
             login: "wang".parse().unwrap(),
             name: "王<b>小明".to_owned(),
@@ -102,6 +133,8 @@ impl Desk {
             accounts: accounts.clone(),
             people: people.clone(),
             routes: Arc::new(LiveTable::new(table)),
+            factors: Arc::new(factors),
+            tries,
             keys: Arc::new(Keys::load_or_create(&identity, now, metrics.clone()).unwrap()),
             divisions,
             items,
@@ -109,7 +142,7 @@ impl Desk {
             session,
             metrics: metrics.clone(),
         });
-        Self { portal, sessions, accounts, people, metrics, now, _folder: folder }
+        Self { portal, sessions, accounts, people, metrics, now, folder }
     }
 
     /// Id of the account `wang`.

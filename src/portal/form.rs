@@ -81,9 +81,30 @@ impl Forms {
         let tag = URL_SAFE_NO_PAD.decode(token).unwrap_or_default();
         hmac::verify(&self.0, &bound(b"form", session), &tag).is_ok()
     }
+
+    /// Says that somebody has signed in to this account with this device.
+    pub(super) fn known_tag(&self, device: &str, login: &str) -> String {
+        URL_SAFE_NO_PAD.encode(hmac::sign(&self.0, &known(device, login)))
+    }
+
+    /// Whether the tag says so.
+    pub(super) fn knows(&self, tag: &str, device: &str, login: &str) -> bool {
+        let tag = URL_SAFE_NO_PAD.decode(tag).unwrap_or_default();
+        hmac::verify(&self.0, &known(device, login), &tag).is_ok()
+    }
+
+    /// A name for a session in a list: it ends a session of the same person and is of no use for anything else.
+    pub(super) fn handle(&self, session: &SessionKey) -> String {
+        hmac::sign(&self.0, &bound(b"list", session)).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
-/// The two kinds of input have different lengths and first words, so that none can pass for the other.
+/// `device` has a fixed length.
+fn known(device: &str, login: &str) -> Vec<u8> {
+    [b"device\0", device.as_bytes(), login.trim().to_lowercase().as_bytes()].concat()
+}
+
+/// The kinds of input have different lengths and first words, so that none can pass for the other.
 fn signed_out(browser: &Browser, issued: &str) -> Vec<u8> {
     [b"browser\0", &browser.0[..], issued.as_bytes()].concat()
 }

@@ -1,6 +1,7 @@
 //! Every page a person sees, and the key set that platforms fetch.
 //! Shape: request and `Visitor` ── `Portal::answer` ──▶ response, by an axum router called in process. `page.html` lies beside the
-//! code that fills it; all pages share `frame`. Chinese and English; no script; every step works with links and forms.
+//! code that fills it; all pages share `frame`. Chinese and English; every step works with links and forms, but for
+//! passkeys, which no browser shows without a script.
 //! Cost:  some 20 µs a page; a password check waits on identity's threads, not here.
 //! Fails: with a page that says what to do now (`failure`). A session store that does not answer never means "signed out".
 //! Knows: session, identity, routing, audit. Its answers carry their own security headers; the gateway adds its own.
@@ -16,11 +17,15 @@ mod desk;
 mod device;
 mod ended;
 mod erasure;
+#[cfg(test)]
+mod factor_tests;
+mod factors;
 mod failure;
 mod form;
 mod frame;
 mod home;
 mod key_set;
+mod known_device;
 mod language;
 mod privacy;
 mod region;

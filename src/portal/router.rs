@@ -14,10 +14,10 @@ use super::failure::WayOn;
 use super::form::Forms;
 use super::language::Language;
 use super::return_to::ReturnTo;
-use super::{account, answer, consent, erasure, home, key_set, privacy, region, sign_in, sign_out, subject};
+use super::{account, answer, consent, erasure, factors, home, key_set, privacy, region, sign_in, sign_out, subject};
 use crate::config::SessionConfig;
 use crate::domain::{ClientCertificate, DivisionCode, Timestamp};
-use crate::identity::{Accounts, Keys, People};
+use crate::identity::{Accounts, Factors, Keys, People, Tries};
 use crate::metrics::Metrics;
 use crate::routing::{Divisions, Items, LiveTable};
 use crate::session::{Live, Sessions};
@@ -35,6 +35,10 @@ pub struct PortalParts {
     pub people: Arc<People>,
     /// The platforms in force.
     pub routes: Arc<LiveTable>,
+    /// What they sign in with besides a password.
+    pub factors: Arc<Factors>,
+    /// How often they may try.
+    pub tries: Tries,
     /// What platforms verify with.
     pub keys: Arc<Keys>,
     /// The tree that the region picker walks.
@@ -80,14 +84,44 @@ pub struct Portal {
 impl Portal {
     /// Builds the router.
     pub fn new(parts: PortalParts) -> Self {
-        let PortalParts { sessions, accounts, people, routes, keys, divisions, items, form_key, session, metrics } = parts;
+        let PortalParts {
+            sessions,
+            accounts,
+            people,
+            routes,
+            factors,
+            tries,
+            keys,
+            divisions,
+            items,
+            form_key,
+            session,
+            metrics,
+        } = parts;
         let forms = Forms::new(&form_key);
-        let rooms = Arc::new(Rooms { sessions, accounts, people, routes, keys, divisions, items, forms, session, metrics });
+        let rooms = Arc::new(Rooms {
+            sessions,
+            accounts,
+            people,
+            routes,
+            factors,
+            tries,
+            keys,
+            divisions,
+            items,
+            forms,
+            session,
+            metrics,
+        });
         let router = Router::new()
             .route("/", get(home::show))
             .route("/search", get(home::show))
             .route("/region", get(region::show).post(region::choose))
             .route("/sign-in", get(sign_in::show).post(sign_in::submit))
+            .route("/sign-in/second", get(sign_in::second::show).post(sign_in::second::submit))
+            .route("/sign-in/passkey", get(sign_in::passkey::show).post(sign_in::passkey::submit))
+            .route("/sign-in/recovery", get(sign_in::recovery::show).post(sign_in::recovery::submit))
+            .route("/account/factors", post(factors::submit))
             .route("/sign-out", get(sign_out::show).post(sign_out::submit))
             .route("/account", get(account::show))
             .route("/account/sessions/end", post(account::end))

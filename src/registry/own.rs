@@ -11,11 +11,15 @@ const FORM: &[&str] = &["GET", "POST"];
 const SEND: &[&str] = &["POST"];
 
 /// Path, how it is compared, whom it lets in, what it takes.
-const PAGES: [(&str, PathKind, Access, &[&str]); 16] = [
+const PAGES: [(&str, PathKind, Access, &[&str]); 20] = [
     ("/", PathKind::Exact, Access::Optional, READ),
     ("/search", PathKind::Exact, Access::Optional, READ),
     ("/region", PathKind::Exact, Access::Optional, FORM),
     ("/sign-in", PathKind::Exact, Access::Optional, FORM),
+    ("/sign-in/second", PathKind::Exact, Access::Optional, FORM),
+    ("/sign-in/passkey", PathKind::Exact, Access::Optional, FORM),
+    ("/sign-in/recovery", PathKind::Exact, Access::Optional, FORM),
+    ("/account/factors", PathKind::Exact, Access::Required, SEND),
     ("/sign-out", PathKind::Exact, Access::Optional, FORM), // signing out twice is no error, so no session is required
     ("/account", PathKind::Exact, Access::Required, READ),
     ("/account/sessions/end", PathKind::Exact, Access::Required, SEND),

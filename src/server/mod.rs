@@ -42,7 +42,7 @@ use self::shutdown::Drain;
 use crate::config::{AddressPolicy, CertificateError, Config, clients_signed_by, clients_with_certificates};
 use crate::domain::{PlatformId, Timestamp};
 use crate::gateway::{ClientCertificates, ConnectionLimits, Front, Gateway, GatewayParts, Origins, Redirect};
-use crate::identity::{Accounts, Assertions, IdentityError, Keys, People, Tokens, Vault};
+use crate::identity::{Accounts, Assertions, Factors, IdentityError, Keys, Messenger, People, Tokens, Tries, Vault};
 use crate::management::{ManagementError, ManagementParts};
 use crate::metrics::Metrics;
 use crate::portal::{Portal, PortalParts};
@@ -295,9 +295,13 @@ impl Rooms {
         let sessions =
             Sessions::open(config.session.clone(), config.stores.sessions.clone(), seal, metrics.clone()).await?;
         let usage = Arc::new(Usage::new(durable.clone()));
-        let accounts = Arc::new(Accounts::new(durable.clone(), &config.identity)?);
+        let breached = config.sign_in.breached_passwords.clone();
+        let accounts = Arc::new(Accounts::new(durable.clone(), &config.identity, breached, metrics.clone())?);
         let vault = Arc::new(Vault::load_or_create(&config.identity.vault_directory)?);
         let people = Arc::new(People::new(durable.clone(), vault.clone()));
+        let messenger = Messenger::of(&config.sign_in.messenger)?;
+        let factors = Arc::new(Factors::new(durable.clone(), vault.clone(), messenger, &config.public.origin)?);
+        let tries = Tries::new(sessions.store().clone(), config.sign_in.clone(), metrics.clone());
         let keys = Arc::new(Keys::load_or_create(&config.identity, Timestamp::now(), metrics.clone())?);
         let assertions = Arc::new(Assertions::new(&config.identity, keys.clone(), metrics.clone())?);
         let portal = Arc::new(Portal::new(PortalParts {
@@ -305,6 +309,8 @@ impl Rooms {
             accounts: accounts.clone(),
             people: people.clone(),
             routes: register.routes().clone(),
+            factors,
+            tries,
             keys: keys.clone(),
             divisions: register.rules().divisions.clone(),
             items: register.rules().items.clone(),

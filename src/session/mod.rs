@@ -8,6 +8,7 @@
 //!        was confirmed before is used again without asking the store. A clock that jumps back lengthens nothing.
 //! Knows: `store` and `metrics`. Not how somebody signed in, nor what a platform may learn.
 
+mod aside;
 mod cache;
 mod clock;
 pub mod cookie;

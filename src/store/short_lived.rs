@@ -186,6 +186,13 @@ impl ShortLived {
         call!(self, "take", engine => engine.take(&tag, now))
     }
 
+    /// A one-time value without taking it.
+    pub async fn peek(&self, name: &[u8], now: Timestamp) -> Result<Option<Vec<u8>>, StoreError> {
+        self.mend();
+        let tag = self.names.once(name);
+        call!(self, "peek", engine => engine.peek(&tag, now))
+    }
+
     /// Counts one more under `name` and returns the count, which starts again `window` after its first.
     pub async fn count(&self, name: &[u8], window: Duration, now: Timestamp) -> Result<u64, StoreError> {
         self.mend();

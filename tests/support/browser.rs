@@ -20,6 +20,8 @@ const PAGE_DEADLINE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Browser {
     client: Client,
+    /// Where the driver answers.
+    driver_address: String,
     _driver: Running,
     _profile: TempDir,
 }
@@ -62,7 +64,7 @@ impl Browser {
         };
         let client = until("chromium starts", Duration::from_secs(60), connect).await;
         client.set_window_size(1280, 1000).await.unwrap();
-        Self { client, _driver: driver, _profile: profile }
+        Self { client, driver_address: address, _driver: driver, _profile: profile }
     }
 
     pub async fn visit(&self, url: &str) {
@@ -137,6 +139,24 @@ impl Browser {
     /// Runs a script in the page. Its last argument is the function that takes its answer.
     pub async fn run(&self, script: &str, arguments: Vec<serde_json::Value>) -> serde_json::Value {
         self.client.execute_async(script, arguments).await.unwrap()
+    }
+
+    /// Gives the browser an authenticator that keeps passkeys and always finds its person (WebDriver extension of WebAuthn level 2,
+    /// section 11).
+    pub async fn has_an_authenticator(&self) {
+        let session = self.client.session_id().await.unwrap().unwrap();
+        let url = format!("{}/session/{session}/webauthn/authenticator", self.driver_address);
+        let authenticator = json!({
+            "protocol": "ctap2",
+            "transport": "internal",
+            "hasResidentKey": true,
+            "hasUserVerification": true,
+            "isUserVerified": true,
+            "isUserConsenting": true,
+        });
+        let answer = super::client().build().unwrap().post(url).json(&authenticator).send().await.unwrap();
+        let status = answer.status();
+        assert!(status.is_success(), "no authenticator: {status} {}", answer.text().await.unwrap());
     }
 
     /// Ends the browser; its driver ends when dropped.

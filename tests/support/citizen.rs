@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::client;
 use super::gateway::Gateway;
+use super::totp::code_now;
 
 /// Name of the session cookie.
 pub const SESSION_COOKIE: &str = "__Host-yimen";
@@ -120,6 +121,25 @@ impl Citizen {
     pub async fn sign_in(&self, login: &str, password: &str) {
         self.try_sign_in(login, password, "/").await.leads_to(303, "/");
         assert!(self.cookie(SESSION_COOKIE).is_some(), "no session cookie after sign-in");
+    }
+
+    /// Sets an authenticator app on the account page, and returns its secret.
+    pub async fn sets_an_app(&self) -> String {
+        let csrf = self.visit("/account").await.field("csrf");
+        let page = self.submit("/account/factors", &[("csrf", &csrf), ("wish", "totp")]).await;
+        page.has_status(200);
+        let secret = page.body.split("<code id=\"secret\">").nth(1).unwrap().split('<').next().unwrap().to_owned();
+        let (aside, code) = (page.field("aside"), code_now(&secret));
+        let fields = [("csrf", csrf.as_str()), ("wish", "set-totp"), ("aside", &aside), ("code", &code)];
+        self.submit("/account/factors", &fields).await.has_status(200);
+        secret
+    }
+
+    /// Shows a code on the second page, for a page that asks for `assurance`.
+    pub async fn shows_code(&self, code: &str, return_to: &str, assurance: &str) -> Answer {
+        let csrf = self.visit("/sign-in/second").await.field("csrf");
+        let fields = [("csrf", csrf.as_str()), ("by", "totp"), ("code", code), ("return_to", return_to)];
+        self.submit("/sign-in/second", &[&fields[..], &[("assurance", assurance)]].concat()).await
     }
 
     /// The value of a cookie this citizen has.

@@ -20,6 +20,7 @@ pub mod redis;
 pub mod register;
 pub mod strict;
 pub mod tls;
+pub mod totp;
 pub mod traveller;
 pub mod window;
 

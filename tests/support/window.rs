@@ -4,6 +4,7 @@ use super::citizen::Citizen;
 use super::filing::Filing;
 use super::gateway::{Gateway, Setup};
 use super::platform::SamplePlatforms;
+use super::totp::next_code;
 
 /// An item that Hangzhou answers for its people, and the ministry for everybody else; needs a signed-in person.
 pub const NOTARY: &str = "002099001000";
@@ -11,7 +12,7 @@ pub const NOTARY: &str = "002099001000";
 pub const QUALIFICATION: &str = "002099006000";
 /// An item nobody has filed.
 pub const UNFILED: &str = "000799013000";
-/// Login and password of the account that `Window` adds; its assurance is L3.
+/// Login and password of the account that `Window` adds; its assurance is L3, of which a password alone proves L2.
 pub const ZHANG: (&str, &str) = ("zhang", "four brave horses 4");
 
 /// The gateway, and the processes behind it.
@@ -47,6 +48,14 @@ impl Window {
     /// Somebody without cookies.
     pub fn citizen(&self) -> Citizen {
         Citizen::of(&self.gateway)
+    }
+
+    /// Somebody who has signed in with two factors.
+    pub async fn signed_in_surely(&self) -> Citizen {
+        let citizen = self.signed_in().await;
+        let secret = citizen.sets_an_app().await;
+        citizen.shows_code(&next_code(&secret), "/", "L3").await.leads_to(303, "/");
+        citizen
     }
 
     /// Somebody who has signed in.

@@ -15,7 +15,7 @@ use super::call::Call;
 use super::failure::WayOn;
 use super::frame::{self, Frame, rendered};
 use super::return_to::ReturnTo;
-use super::{Language, answer, when};
+use super::{Language, answer, factors, when};
 use crate::domain::Assurance;
 use crate::session::{EndReason, Live, SessionError, SessionSummary, cookie};
 
@@ -50,6 +50,7 @@ struct Page {
     entries: Vec<Entry>,
     /// What was done a moment ago.
     done: Option<&'static str>,
+    factors: Option<factors::Part>,
     token: String,
 }
 
@@ -79,6 +80,13 @@ pub(super) async fn show(
         Ok(sessions) => sessions,
         Err(error) => return call.store_away(&error),
     };
+    let factors = match factors::Part::of(&call).await {
+        Ok(factors) => factors,
+        Err(error) => {
+            tracing::warn!(%error, request_id = call.visitor.request_id, "factors cannot be shown");
+            return call.failure(StatusCode::SERVICE_UNAVAILABLE, "session-store-away", WayOn::Retry(5));
+        }
+    };
     let language = call.visitor.language;
     let page = Page {
         frame: call.frame(language.pick("我的账户", "My account")),
@@ -91,6 +99,7 @@ pub(super) async fn show(
             _ => None,
         },
         entries: sessions.into_iter().map(|session| entry(&call, &live, session)).collect(),
+        factors,
         token: call.rooms.forms.session_token(&live.key),
     };
     frame::answer(StatusCode::OK, language, rendered(&page))

@@ -16,6 +16,10 @@ pub enum WayOn {
     Home,
     /// Sign in and come back to this path.
     SignIn(String),
+    /// Sign in, or prove more, at this address of ours.
+    SignInAt(String),
+    /// The same, in another tab: what was sent with this page's request was not passed on, and the form is still in the browser.
+    SignInAside(String),
     /// Try again after so many seconds.
     Retry(u32),
     /// Stay: the page asks again by itself.
@@ -75,7 +79,7 @@ struct Page<'a> {
 pub fn failure_page(failure: &Failure<'_>) -> String {
     let back = match &failure.way_on {
         WayOn::SignIn(path) | WayOn::Region(path) => ReturnTo::parse(path),
-        WayOn::Home | WayOn::Retry(_) | WayOn::Wait { .. } | WayOn::Address(_) => ReturnTo::home(),
+        _ => ReturnTo::home(),
     };
     let portal = failure.portal.to_owned();
     let frame = Frame { portal, ..Frame::bare(title(failure.code, failure.language), failure.language) };
@@ -110,6 +114,8 @@ mod tests {
         let to = |way_on| page("no-instance", Language::English, way_on, None);
         assert!(to(WayOn::SignIn("/s/330106/x?a=b".into())).contains("/sign-in?return_to=/s/330106/x%3Fa%3Db\""));
         assert!(to(WayOn::Region("/s/330106/x".into())).contains("/region?return_to=/s/330106/x\""));
+        let aside = to(WayOn::SignInAside("/sign-in?return_to=/&assurance=L3".into()));
+        assert!(aside.contains("target=\"_blank\"") && aside.contains("was not sent"), "{aside}");
         assert!(to(WayOn::Retry(30)).contains("30 seconds"));
         assert!(to(WayOn::Wait { ahead: 7, seconds: 3 }).contains("<strong>7</strong>"));
         assert!(!to(WayOn::SignIn("//evil.example".into())).contains("evil"));

@@ -21,7 +21,35 @@ const INTERNAL: Text = Text {
     sentence_en: "Your request was not completed, and the fault is ours. Try again in a moment; if it happens again, tell the help desk the number below.",
 };
 
-const TEXTS: [Text; 48] = [
+const TEXTS: [Text; 52] = [
+    Text {
+        code: "factors-too-many",
+        title_zh: "登录方式已达上限",
+        sentence_zh: "一个账户最多可设置十种登录方式。请先删除一种，再添加新的。",
+        title_en: "There are enough ways to sign in",
+        sentence_en: "An account has ten factors at most. Remove one first, then add the new one.",
+    },
+    Text {
+        code: "bad-code-address",
+        title_zh: "手机号或邮箱格式不正确",
+        sentence_zh: "没有发送验证码。请返回检查手机号或邮箱地址后重试。",
+        title_en: "This is no telephone number or mailbox",
+        sentence_en: "No code was sent. Go back, check the number or address, and try again.",
+    },
+    Text {
+        code: "tries-too-many",
+        title_zh: "尝试次数过多",
+        sentence_zh: "为保护您的账户，这次没有核对。请稍等片刻再试；您的账户没有被锁定。",
+        title_en: "Too many tries",
+        sentence_en: "To protect your account, this try was not checked. Wait a moment and try again; your account is not locked.",
+    },
+    Text {
+        code: "factor-not-set",
+        title_zh: "登录方式没有设置成功",
+        sentence_zh: "设置已超时，或设备没有通过验证。什么都没有改变，请回到“我的账户”重新开始。",
+        title_en: "It was not set",
+        sentence_en: "It took too long, or the device was not accepted. Nothing has changed; start again from your account page.",
+    },
     Text {
         code: "bad-host",
         title_zh: "网址不正确",
@@ -178,10 +206,10 @@ const TEXTS: [Text; 48] = [
     },
     Text {
         code: "assurance-too-low",
-        title_zh: "需要更高的身份核验等级",
-        sentence_zh: "您当前账户的身份核验等级不足以办理此事项。请用等级更高的账户登录，或到当地政务服务大厅核验身份。",
-        title_en: "Your identity needs to be better assured",
-        sentence_en: "This service needs a higher level of identity assurance than your account has. Sign in with a better assured account, or have your identity checked at a service hall.",
+        title_zh: "需要进一步验证身份",
+        sentence_zh: "办理此事项需要比本次登录更高的身份核验等级。进一步验证后会回到当前页面。",
+        title_en: "Please prove more of who you are",
+        sentence_en: "This service needs a higher level of identity assurance than this sign-in has. You will come back to this page afterwards.",
     },
     Text {
         code: "wrong-subject",

@@ -14,11 +14,13 @@ use super::return_to::ReturnTo;
 use crate::domain::Represented;
 
 const STYLE: &str = include_str!("page.css");
+/// The one script: browsers show passkeys to nothing else.
+const PASSKEY_SCRIPT: &str = include_str!("../sign_in/passkey.js");
 
-/// `Content-Security-Policy` of every page of ours: no script, nothing from elsewhere, in nobody's frame, and the one style by
-/// its hash. Chromium holds redirects after a form against `form-action` too: whoever lets a form end on another origin must
+/// `Content-Security-Policy` of every page of ours: nothing from elsewhere, in nobody's frame, the one style and the one script by
+/// their hashes. Chromium holds redirects after a form against `form-action` too: whoever lets a form end on another origin must
 /// name it here.
-pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'sha256-OAq2jzQrrwxLGHHlTsZt5n9BRx6ABFsPeC9BtePbqC4='; img-src 'self' data:; \
+pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'sha256-OAq2jzQrrwxLGHHlTsZt5n9BRx6ABFsPeC9BtePbqC4='; script-src 'sha256-v883Loqn3HjW88BA//j/Zx3KxycBUYMwmue/pUgEa9g='; img-src 'self' data:; \
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Who looks at the page, for its bar.
@@ -96,6 +98,10 @@ impl Frame {
         matches!(self.who, Who::Nobody)
     }
 
+    pub(super) fn passkey_script(&self) -> &'static str {
+        PASSKEY_SCRIPT
+    }
+
     pub(super) fn style(&self) -> &'static str {
         STYLE
     }
@@ -138,6 +144,16 @@ mod tests {
     fn the_policy_allows_the_style_of_the_page() {
         let hash = STANDARD.encode(digest(&SHA256, STYLE.as_bytes()));
         assert!(CONTENT_SECURITY_POLICY.contains(&format!("'sha256-{hash}'")), "page.css changed: write sha256-{hash}");
+    }
+
+    #[test]
+    fn the_policy_allows_the_one_script_which_cannot_end_its_element() {
+        let hash = STANDARD.encode(digest(&SHA256, PASSKEY_SCRIPT.as_bytes()));
+        assert!(
+            CONTENT_SECURITY_POLICY.contains(&format!("script-src 'sha256-{hash}'")),
+            "passkey.js changed: write sha256-{hash}"
+        );
+        assert!(!PASSKEY_SCRIPT.contains("</"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod accounts;
 mod answered;
 mod consents;
 mod engine;
+mod factors;
 mod personal;
 mod register;
 mod subject_roles;
@@ -29,6 +30,7 @@ use crate::domain::Timestamp;
 pub use accounts::{AccountRow, AccountState};
 pub use answered::{AnsweredRow, LeaseRow};
 pub use consents::ConsentRow;
+pub use factors::{FactorKind, FactorRow};
 pub use personal::PersonalRow;
 pub use register::{
     FilingRow, HistoryRow, InForceRow, ListRows, NodeRow, RecordRow, ReservationRow, Standing, Writing,

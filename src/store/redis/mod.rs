@@ -112,6 +112,10 @@ impl RedisStore {
         self.link.ask(redis::cmd("GETDEL").arg(format!("{ONCE}{}", tag.hex()))).await
     }
 
+    pub(super) async fn peek(&self, tag: &Tag, _: Timestamp) -> Result<Option<Vec<u8>>, StoreError> {
+        self.link.ask(redis::cmd("GET").arg(format!("{ONCE}{}", tag.hex()))).await
+    }
+
     pub(super) async fn count(&self, tag: &Tag, window: Duration, _: Timestamp) -> Result<u64, StoreError> {
         let mut script = self.scripts.count.key(format!("{RATE}{}", tag.hex()));
         self.link.run(script.arg(millis(window))).await

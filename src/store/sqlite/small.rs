@@ -49,6 +49,15 @@ impl SqliteStore {
         alive.then(|| row.try_get(0).map_err(failed)).transpose()
     }
 
+    pub(in crate::store) async fn peek(&self, tag: &Tag, now: Timestamp) -> Result<Option<Vec<u8>>, StoreError> {
+        sqlx::query_scalar("SELECT value FROM once WHERE name = $1 AND expires_at > $2")
+            .bind(tag.bytes().as_slice())
+            .bind(number(now))
+            .fetch_optional(self.writer().await?)
+            .await
+            .map_err(failed)
+    }
+
     pub(in crate::store) async fn count(&self, tag: &Tag, window: Duration, now: Timestamp) -> Result<u64, StoreError> {
         let upsert = "INSERT INTO rate (name, counted, expires_at) VALUES ($1, 1, $2) \
                       ON CONFLICT (name) DO UPDATE SET \
