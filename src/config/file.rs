@@ -290,6 +290,7 @@ impl Reading<'_> {
             issuer: public.map(|public| public.origin.clone()).unwrap_or_default(),
             keys_directory: self.file(&fields, "keys_directory", data.join("keys")),
             pairwise_key_file: self.file(&fields, "pairwise_key_file", data.join("pairwise.key")),
+            vault_directory: self.file(&fields, "vault_directory", data.join("vault")),
             assertion_life: seconds(fields.number("assertion_seconds", 60, 10..=60)),
             key_lead: minutes(fields.number("key_lead_minutes", 10, 0..=24 * 60)),
             argon2_memory_kib: small(fields.number("argon2_memory_kib", 19_456, 8..=1_048_576)),

@@ -214,6 +214,8 @@ pub struct IdentityConfig {
     pub keys_directory: PathBuf,
     /// File of the secret that makes pairwise subjects; made at first start, and to be kept: a new one renames everybody.
     pub pairwise_key_file: PathBuf,
+    /// Folder of the keys for what is kept sealed or hashed in the durable store; made at first start, and to be kept.
+    pub vault_directory: PathBuf,
     /// Life of an assertion (60 s at most).
     pub assertion_life: Duration,
     /// How long a new key is published before it signs (10 min: twice the cache life that the key set states).

@@ -18,6 +18,7 @@ mod keys;
 mod pairwise;
 mod password;
 mod pool;
+mod realms;
 mod secret;
 mod tokens;
 mod vault;
@@ -29,6 +30,10 @@ pub use assertion::{AssertionClaims, AssertionRequest, Assertions, TOKEN_TYPE};
 pub use error::{IdentityError, SignInError};
 pub use keys::Keys;
 pub use password::Password;
+pub use realms::{
+    Arrival, Arrived, COOKIE_START, Callback, Departure, EndOf, Linked, Offer, ProviderError, RealmDraft, RealmError,
+    RealmView, Realms, RealmsParts, Stopped, Wanted,
+};
 pub use tokens::{NewToken, Token, TokenSecret, Tokens};
 pub use vault::Vault;
 pub use verify::{AssertionProfile, KeySet, VerifyError, verify};

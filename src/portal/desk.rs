@@ -54,6 +54,7 @@ impl Desk {
             issuer: ORIGIN.to_owned(),
             keys_directory: path("keys"),
             pairwise_key_file: path("pairwise"),
+            vault_directory: path("vault"),
             assertion_life: Duration::from_secs(60),
             key_lead: Duration::from_secs(600),
             argon2_memory_kib: 64, // the pages are the same at any cost
