@@ -210,7 +210,8 @@ async fn all_with_a_label_end_and_no_others(store: &ShortLived) {
     assert_eq!(listed(store, "alice").await, [key(2)]);
     // A rotation takes the label along, and the old session leaves it.
     let labels = [realm_two.clone()];
-    let rotated = PutSession { labels: &labels, replaces: Some(&key(2)), ..put(&key(3), "alice", now()) };
+    let (old, new) = (key(2), key(3));
+    let rotated = PutSession { labels: &labels, replaces: Some(&old), ..put(&new, "alice", now()) };
     store.put_session(rotated).await.unwrap();
     assert_eq!(store.delete_labelled(b"two\0sub").await.unwrap(), [], "what ended is in no index");
     assert_eq!(store.delete_labelled(&realm_two).await.unwrap(), [key(3)]);

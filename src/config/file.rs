@@ -7,12 +7,12 @@ use std::str::FromStr;
 use std::thread;
 use std::time::Duration;
 
+use super::realm::{RealmPlace, realm};
 use super::used::{
     AccessLog, Config, IdentityConfig, LimitsConfig, LogConfig, LogFormat, ManagementConfig, ManagementTls,
-    PostgresConfig, ProvidersConfig, PublicConfig, RedisConfig, RegisterConfig, RegisterStoreConfig, RuntimeConfig, SessionConfig,
-    SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
+    PostgresConfig, ProvidersConfig, PublicConfig, RedisConfig, RegisterConfig, RegisterStoreConfig, RuntimeConfig,
+    SessionConfig, SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
 };
-use super::realm::{RealmPlace, realm};
 use super::{callers, rate};
 use crate::domain::{PlatformDomain, Zone};
 use crate::written::{Document, Fields, Mistake, Mistakes};

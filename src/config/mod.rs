@@ -22,11 +22,12 @@ pub use file::{ConfigError, load, read};
 pub use network::{BadNetwork, Network};
 pub use rate::{RateKey, RatePolicy, WhenAway};
 pub use realm::{
-    ClientProof, CodeUserinfo, RealmConfig, RealmKind, RealmPlace, TokenAlgorithm, UserinfoToken, address_is_safe, realm,
+    ClientProof, CodeUserinfo, RealmConfig, RealmKind, RealmPlace, TokenAlgorithm, UserinfoToken, address_is_safe,
+    realm,
 };
 pub use staple::Staple;
 pub use used::{
     AccessLog, CertificateCaller, Config, IdentityConfig, LimitsConfig, LogConfig, LogFormat, ManagementConfig,
-    ManagementTls, PostgresConfig, ProvidersConfig, PublicConfig, RedisConfig, RegisterConfig, RegisterStoreConfig, RuntimeConfig,
-    SessionConfig, SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
+    ManagementTls, PostgresConfig, ProvidersConfig, PublicConfig, RedisConfig, RegisterConfig, RegisterStoreConfig,
+    RuntimeConfig, SessionConfig, SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
 };

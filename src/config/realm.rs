@@ -182,7 +182,8 @@ pub fn realm(fields: Fields<'_>, place: &RealmPlace) -> Option<RealmConfig> {
     }
     let ca_file = file(&fields, "ca_file", place);
     let deadline = Duration::from_millis(fields.number("deadline_ms", 5000, 100..=30_000));
-    let algorithms: Vec<_> = fields.list("algorithms", "ES256, RS256, PS256 …").into_iter().map(|(one, _)| one).collect();
+    let algorithms: Vec<_> =
+        fields.list("algorithms", "ES256, RS256, PS256 …").into_iter().map(|(one, _)| one).collect();
     let par = fields.flag("par", false);
     let adapter = adapter(&fields, place, is_oidc);
     fields.finish();
@@ -299,11 +300,13 @@ pub fn address_is_safe(address: &str, loopback: bool) -> bool {
     let Ok(uri) = address.parse::<http::Uri>() else { return false };
     let named = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
     let here = matches!(uri.host(), Some("127.0.0.1" | "[::1]" | "localhost"));
-    named && !address.contains('#') && match uri.scheme_str() {
-        Some("https") => true,
-        Some("http") => loopback && here,
-        _ => false,
-    }
+    named
+        && !address.contains('#')
+        && match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => loopback && here,
+            _ => false,
+        }
 }
 
 /// An address with scheme and host.
@@ -315,7 +318,11 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Self, &'static str> {
         let uri: http::Uri = text.parse().map_err(|_| "it is no URL")?;
         let whole = uri.scheme().is_some() && uri.host().is_some() && text.len() <= 2000;
-        if whole && !text.contains('#') { Ok(Self(text.to_owned())) } else { Err("write scheme and host, and no fragment") }
+        if whole && !text.contains('#') {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("write scheme and host, and no fragment")
+        }
     }
 }
 
@@ -351,7 +358,11 @@ impl FromStr for Pointer {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, &'static str> {
-        if text.starts_with('/') && text.len() <= 200 { Ok(Self(text.to_owned())) } else { Err("it begins with a slash") }
+        if text.starts_with('/') && text.len() <= 200 {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("it begins with a slash")
+        }
     }
 }
 

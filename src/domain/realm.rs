@@ -24,7 +24,9 @@ impl RealmId {
 
 /// The text is no id of a realm.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no id of a realm; write 2 to 32 small letters, digits and hyphens, a letter first, and not `accounts`")]
+#[error(
+    "`{0}` is no id of a realm; write 2 to 32 small letters, digits and hyphens, a letter first, and not `accounts`"
+)]
 pub struct BadRealmId(pub String);
 
 impl FromStr for RealmId {

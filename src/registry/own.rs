@@ -17,7 +17,7 @@ const PAGES: [(&str, PathKind, Access, &[&str]); 13] = [
     ("/region", PathKind::Exact, Access::Optional, FORM),
     ("/sign-in", PathKind::Exact, Access::Optional, FORM),
     ("/sign-in/", PathKind::Prefix, Access::Optional, FORM), // a provider's address, its way back, and its word that a session ended
-    ("/sign-out", PathKind::Exact, Access::Optional, FORM), // signing out twice is no error, so no session is required
+    ("/sign-out", PathKind::Exact, Access::Optional, FORM),  // signing out twice is no error, so no session is required
     ("/account", PathKind::Exact, Access::Required, READ),
     ("/account/sessions/end", PathKind::Exact, Access::Required, SEND),
     ("/account/identities", PathKind::Exact, Access::Required, READ),

@@ -162,9 +162,8 @@ impl<'a> Fields<'a> {
             self.wrong::<()>(node, &path, "a table", None);
             return Vec::new();
         };
-        let value = |(word, node): &(String, Node)| {
-            Some((word.clone(), self.parse_node(node, &path.key(word), expected)?))
-        };
+        let value =
+            |(word, node): &(String, Node)| Some((word.clone(), self.parse_node(node, &path.key(word), expected)?));
         entries.iter().filter_map(value).collect()
     }
 

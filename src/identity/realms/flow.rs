@@ -101,7 +101,8 @@ pub(super) async fn departure(
     let form = asked.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let pushed = provider.as_client(address, form, now).await?;
     let request_uri = pushed.get("request_uri").and_then(Value::as_str);
-    let request_uri = request_uri.ok_or_else(|| provider.untrusted("its answer to a pushed request has no request_uri"))?;
+    let request_uri =
+        request_uri.ok_or_else(|| provider.untrusted("its answer to a pushed request has no request_uri"))?;
     let short = [("client_id", config.client_id.clone()), ("request_uri", request_uri.to_owned())];
     provider_address(provider, &metadata.authorization_endpoint, &short)
 }

@@ -26,11 +26,11 @@ use jsonwebtoken::jwk::Jwk;
 
 pub use self::error::{ProviderError, RealmError};
 pub use self::flow::Callback;
-use self::links::Links;
 pub use self::links::Linked;
+use self::links::Links;
 use self::provider::Provider;
-pub use self::register::{RealmDraft, RealmView};
 use self::register::RegisterOfRealms;
+pub use self::register::{RealmDraft, RealmView};
 use self::token::{LOGOUT_AGE_MAX, Profile};
 pub use self::transaction::COOKIE_START;
 use self::transaction::{Purpose, Transactions};

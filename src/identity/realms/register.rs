@@ -169,10 +169,12 @@ impl Realms {
     /// All realms: those of the settings first, then those of the register by id.
     pub async fn list(&self) -> Result<Vec<RealmView>, RealmError> {
         let rows = self.register.durable.realms().await?;
-        let own = self.register.config.realms.iter().map(|config| RealmView {
-            in_settings: true,
-            ..view(config, None, 0, None)
-        });
+        let own = self
+            .register
+            .config
+            .realms
+            .iter()
+            .map(|config| RealmView { in_settings: true, ..view(config, None, 0, None) });
         let registered = rows.into_iter().filter(|row| !self.register.in_settings(&row.id));
         Ok(own.chain(registered.filter_map(|row| self.view_of(row))).collect())
     }

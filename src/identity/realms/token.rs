@@ -301,7 +301,9 @@ fn in_time(claims: &Claims, now: Timestamp, age_max: Duration) -> Result<(), Tok
     if expires.saturating_add(LEEWAY_S) <= now {
         return Err(Bad("it has expired"));
     }
-    if issued > now + LEEWAY_S || claims.nbf.is_some_and(|nbf| seconds(Some(nbf)).is_none_or(|nbf| nbf > now + LEEWAY_S)) {
+    if issued > now + LEEWAY_S
+        || claims.nbf.is_some_and(|nbf| seconds(Some(nbf)).is_none_or(|nbf| nbf > now + LEEWAY_S))
+    {
         return Err(Bad("it is from the future"));
     }
     if now.saturating_sub(issued) > age_max.as_secs() + LEEWAY_S {

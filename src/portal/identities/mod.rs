@@ -124,12 +124,7 @@ fn allowed(call: &Call, wish: &Wish) -> Result<Arc<Live>, Box<response::Response
     Ok(live)
 }
 
-fn page(
-    call: &Call,
-    live: &Live,
-    linked: Vec<Linked>,
-    onward: Option<(String, String)>,
-) -> response::Response<Body> {
+fn page(call: &Call, live: &Live, linked: Vec<Linked>, onward: Option<(String, String)>) -> response::Response<Body> {
     let language = call.visitor.language;
     let name = |realm: &str| {
         let offer = call.rooms.realms.offer(realm);
@@ -137,9 +132,14 @@ fn page(
     };
     let offers = call.rooms.realms.offers(Assurance::L1, None).into_iter();
     let page = Page {
-        frame: Frame { here: ReturnTo::parse(PATH), ..call.frame(language.pick("关联的身份", "Linked identities")) },
+        frame: Frame {
+            here: ReturnTo::parse(PATH), ..call.frame(language.pick("关联的身份", "Linked identities"))
+        },
         choices: offers
-            .map(|offer| Choice { name: language.pick(&offer.name, &offer.name_en).to_owned(), id: offer.id.to_string() })
+            .map(|offer| Choice {
+                name: language.pick(&offer.name, &offer.name_en).to_owned(),
+                id: offer.id.to_string(),
+            })
             .collect(),
         entries: linked
             .into_iter()

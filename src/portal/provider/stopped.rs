@@ -55,14 +55,18 @@ fn notice(call: &Call, realm: &str, error: &ProviderError) -> Option<String> {
     let name = language.pick(&offer.name, &offer.name_en);
     Some(match error {
         ProviderError::Away { .. } => match language {
-            Language::Chinese => format!("{name}没有应答，所以没有登录。已登录的用户不受影响。请稍后再试，或选择其他登录方式。"),
+            Language::Chinese => {
+                format!("{name}没有应答，所以没有登录。已登录的用户不受影响。请稍后再试，或选择其他登录方式。")
+            }
             Language::English => format!(
                 "{name} does not answer, so you are not signed in. Who is signed in already stays so. Try again later, or choose another way to sign in."
             ),
         },
         ProviderError::TooLow { reached, asked, .. } => match language {
             Language::Chinese => {
-                format!("{name}证明的等级为{reached}，此服务需要{asked}，所以没有登录。请在该平台完成更高等级的核验，或选择其他登录方式。")
+                format!(
+                    "{name}证明的等级为{reached}，此服务需要{asked}，所以没有登录。请在该平台完成更高等级的核验，或选择其他登录方式。"
+                )
             }
             Language::English => format!(
                 "{name} proved {reached} and this service needs {asked}, so you are not signed in. Have your identity proven further there, or choose another way to sign in."
