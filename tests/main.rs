@@ -36,6 +36,7 @@ mod mounted;
 mod overload;
 mod platform_origins;
 mod platform_tls;
+mod provider_realms;
 mod proxy_protocol;
 mod queue;
 mod random_calls;

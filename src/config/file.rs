@@ -7,10 +7,11 @@ use std::str::FromStr;
 use std::thread;
 use std::time::Duration;
 
+use super::realm::{RealmPlace, realm};
 use super::used::{
     AccessLog, Config, IdentityConfig, LimitsConfig, LogConfig, LogFormat, ManagementConfig, ManagementTls,
-    PostgresConfig, PublicConfig, RedisConfig, RegisterConfig, RegisterStoreConfig, RuntimeConfig, SessionConfig,
-    SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
+    PostgresConfig, ProvidersConfig, PublicConfig, RedisConfig, RegisterConfig, RegisterStoreConfig, RuntimeConfig,
+    SessionConfig, SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
 };
 use super::{callers, rate, sign_in};
 use crate::domain::{DivisionCode, PlatformDomain, Zone};
@@ -77,6 +78,7 @@ impl Reading<'_> {
         let session = self.session(&folder);
         let identity = self.identity(&folder, public.as_ref());
         let sign_in = sign_in::sign_in(self.root.section("sign_in"), |path| self.at(path));
+        let providers = self.providers(&folder);
         let register = self.register();
         let (limits, runtime, log) = (self.limits(), self.runtime(), self.log());
         let rates = self.root.tables("rate").into_iter().filter_map(rate::policy).collect();
@@ -92,6 +94,7 @@ impl Reading<'_> {
             session,
             identity,
             sign_in,
+            providers,
             limits,
             rates,
             runtime,
@@ -301,6 +304,26 @@ impl Reading<'_> {
         };
         fields.finish();
         config
+    }
+
+    fn providers(&self, data: &Path) -> ProvidersConfig {
+        let fields = self.root.section("providers");
+        let secrets = self.file(&fields, "secrets_directory", data.join("realm-secrets"));
+        let loopback = fields.flag("loopback_http", false);
+        if loopback {
+            let hint = "whoever can listen on this machine could be the provider; for tests and demos only".to_owned();
+            fields.warning(&fields.spot("loopback_http"), "false, where people sign in", Some(hint));
+        }
+        fields.finish();
+        let here = RealmPlace { folder: self.folder.to_owned(), names_only: false, loopback };
+        let realms: Vec<_> = self.root.tables("realm").into_iter().filter_map(|fields| realm(fields, &here)).collect();
+        let mut ids: Vec<_> = realms.iter().map(|realm| &realm.id).collect();
+        ids.sort_unstable();
+        if let Some(pair) = ids.windows(2).find(|pair| pair.first() == pair.last()) {
+            let twice = pair.first().map_or_else(String::new, |id| format!("{id} stands here twice"));
+            self.root.mistake(&self.root.spot("realm"), "ids that differ", Some(twice));
+        }
+        ProvidersConfig { realms, place: RealmPlace { folder: secrets, names_only: true, loopback } }
     }
 
     fn limits(&self) -> LimitsConfig {

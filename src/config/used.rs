@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::network::Network;
 use super::rate::RatePolicy;
+use super::realm::{RealmConfig, RealmPlace};
 use crate::domain::{Actor, DivisionCode, PlatformDomain, Right, Zone};
 
 /// All settings of one node.
@@ -31,6 +32,8 @@ pub struct Config {
     pub identity: IdentityConfig,
     /// How people with built-in accounts sign in.
     pub sign_in: SignInConfig,
+    /// Provider realms, and what all of them may.
+    pub providers: ProvidersConfig,
     /// What one request may take.
     pub limits: LimitsConfig,
     /// How often somebody may ask (no policies).
@@ -260,6 +263,16 @@ pub struct MessengerConfig {
     pub ca_file: Option<PathBuf>,
     /// File that codes are appended to, one JSON document a line: for demos and tests.
     pub file: Option<PathBuf>,
+}
+
+/// Provider realms: those of the settings, and what those of the register may name.
+#[derive(Clone, Debug)]
+pub struct ProvidersConfig {
+    /// Realms written here (none); the register holds others, and none of the same id.
+    pub realms: Vec<RealmConfig>,
+    /// Where realms of the register have their secrets, by plain name (`realm-secrets` in the data folder), and whether a
+    /// provider may be on this machine without TLS (no: for tests and demos).
+    pub place: RealmPlace,
 }
 
 /// What one request may take.

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::domain::{Right, Role};
+use crate::domain::{RealmId, Right, Role};
 use crate::store::StoreError;
 
 /// Why an account or a key could not be made, changed or used.
@@ -90,6 +90,14 @@ pub enum IdentityError {
     /// Days that make no role.
     #[error("a role ends on the day it begins or later, and not before today; correct its days")]
     RoleDays,
+    /// A provider realm of the settings cannot work.
+    #[error("realm {id} cannot be used: {cause}")]
+    Realm {
+        /// Which one.
+        id: RealmId,
+        /// Why.
+        cause: String,
+    },
     /// The cryptographic library refused.
     #[error("{0} failed in the cryptographic library; report it with the version of this program")]
     Crypto(&'static str),

@@ -25,6 +25,7 @@ mod passkeys;
 mod password;
 mod people;
 mod pool;
+mod realms;
 mod secret;
 mod subject;
 mod tokens;
@@ -46,6 +47,10 @@ pub use messenger::{Messenger, MessengerError};
 pub use passkeys::{Setting, Showing};
 pub use password::Password;
 pub use people::{By, Consent, Grant, GrantedRole, People};
+pub use realms::{
+    Arrival, Arrived, COOKIE_START, Callback, Departure, EndOf, Linked, Offer, ProviderError, RealmDraft, RealmError,
+    RealmView, Realms, RealmsParts, Stopped, Wanted,
+};
 pub use subject::{ActorClaim, Attributes, RepresentedClaim, Subject, SubjectClaims, leaves};
 pub use tokens::{Author, NewToken, Token, TokenSecret, Tokens};
 pub use totp::TotpSecret;

@@ -5,7 +5,7 @@ use http::header::{ALLOW, CONTENT_TYPE, ETAG, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::domain::{PrincipalId, Right};
-use crate::identity::IdentityError;
+use crate::identity::{IdentityError, RealmError};
 use crate::problem::{MEDIA_TYPE, Problem, Wrong};
 use crate::registry::{RegisterError, Version};
 use crate::session::SessionError;
@@ -55,6 +55,19 @@ pub(super) enum Fault {
     Identity(#[from] IdentityError),
     #[error("what was asked is done as far as the register goes, and sessions did not end: {0}; call it again")]
     Sessions(SessionError),
+    #[error(transparent)]
+    Realm(RealmError),
+}
+
+impl From<RealmError> for Fault {
+    /// What has a fault of its own becomes that.
+    fn from(error: RealmError) -> Self {
+        match error {
+            RealmError::NotFound(id) => Self::NotFound(format!("realm {id}")),
+            RealmError::Changed { current } => Self::ConditionFailed(current.map(Version)),
+            error => Self::Realm(error),
+        }
+    }
 }
 
 fn count(number: usize, what: &str) -> String {
@@ -94,7 +107,9 @@ impl Fault {
             ) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-body"),
             Self::Identity(IdentityError::NoRole(_)) => (StatusCode::NOT_FOUND, "not-found"),
             Self::Sessions(_) => (StatusCode::SERVICE_UNAVAILABLE, "sessions-away"),
-            Self::Identity(_) => (StatusCode::SERVICE_UNAVAILABLE, "store-away"),
+            Self::Realm(RealmError::InSettings(_)) => (StatusCode::CONFLICT, "realm-in-settings"),
+            Self::Realm(RealmError::TooMany) => (StatusCode::CONFLICT, "too-many-realms"),
+            Self::Identity(_) | Self::Realm(_) => (StatusCode::SERVICE_UNAVAILABLE, "store-away"),
         }
     }
 
@@ -151,7 +166,7 @@ impl Fault {
     /// The problem document. What went wrong inside us is for the log, and is told there once.
     pub(super) fn respond(&self, request_id: &str) -> Response {
         let (status, code) = self.kind();
-        if let Self::Identity(_) | Self::Register(RegisterError::Away(_)) = self
+        if let Self::Identity(_) | Self::Realm(_) | Self::Register(RegisterError::Away(_)) = self
             && status.is_server_error()
         {
             tracing::error!(request_id, cause = ?self, "a management call could not be answered");
@@ -226,7 +241,7 @@ fn at_route(route: usize, place: &str) -> Wrong {
 }
 
 /// Every code and its title.
-pub(super) const TITLES: [(&str, &str); 27] = [
+pub(super) const TITLES: [(&str, &str); 29] = [
     ("credentials-needed", "Token or certificate needed"),
     ("token-refused", "Token refused"),
     ("certificate-unknown", "Certificate unknown"),
@@ -251,6 +266,8 @@ pub(super) const TITLES: [(&str, &str); 27] = [
     ("wrong-state", "State does not allow it"),
     ("place-taken", "Place taken"),
     ("not-reserved", "Place not reserved"),
+    ("realm-in-settings", "Realm of the settings"),
+    ("too-many-realms", "Too many realms"),
     ("register-away", "Register away"),
     ("store-away", "Store away"),
     ("sessions-away", "Sessions away"),

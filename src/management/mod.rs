@@ -21,6 +21,7 @@ mod openapi;
 mod operation;
 mod parameters;
 mod people;
+mod realms;
 mod reports;
 mod reservations;
 mod schema;
@@ -41,7 +42,7 @@ pub use self::caller::PeerCertificate;
 use self::fault::Fault;
 use self::operation::Operation;
 use crate::config::CertificateCaller;
-use crate::identity::{Accounts, People, Tokens};
+use crate::identity::{Accounts, People, Realms, Tokens};
 use crate::metrics::Metrics;
 use crate::problem::{MEDIA_TYPE, Problem};
 use crate::registry::{Answered, Leases, Register};
@@ -54,6 +55,8 @@ pub struct ManagementParts {
     pub register: Arc<Register>,
     /// API tokens.
     pub tokens: Tokens,
+    /// Provider realms.
+    pub realms: Arc<Realms>,
     /// Answers to calls that are repeated.
     pub answered: Answered,
     /// What instances say of themselves.
@@ -83,6 +86,7 @@ pub enum ManagementError {
 struct Management {
     register: Arc<Register>,
     tokens: Tokens,
+    realms: Arc<Realms>,
     answered: Answered,
     leases: Leases,
     accounts: Arc<Accounts>,
@@ -102,16 +106,28 @@ fn operations() -> Vec<Operation> {
         reports::operations(),
         tokens::operations(),
         people::operations(),
+        realms::operations(),
     ];
     rooms.into_iter().flatten().collect()
 }
 
 /// The router of the API.
 pub fn router(parts: ManagementParts) -> Result<Router, ManagementError> {
-    let ManagementParts { register, tokens, answered, leases, accounts, people, sessions, certificates, metrics } =
-        parts;
+    let ManagementParts {
+        register,
+        tokens,
+        realms,
+        answered,
+        leases,
+        accounts,
+        people,
+        sessions,
+        certificates,
+        metrics,
+    } = parts;
     let callers = Callers::new(tokens.clone(), &certificates);
-    let management = Management { register, tokens, answered, leases, accounts, people, sessions, callers, metrics };
+    let management =
+        Management { register, tokens, realms, answered, leases, accounts, people, sessions, callers, metrics };
     let operations = operations();
     let document = openapi::document(&operations);
     let json = document.to_json().map_err(|cause| ManagementError::Document(cause.to_string()))?;

@@ -61,7 +61,7 @@ pub struct Metrics {
     pub session_lookups: IntCounterVec,
     /// `yimen_sessions_begun_total`.
     pub sessions_begun: IntCounter,
-    /// `yimen_sessions_ended_total{reason}`: `signed_out`, `replaced`, and the words of why an owner or operator ended it.
+    /// `yimen_sessions_ended_total{reason}`: `signed_out`, `replaced`, `provider`, and the words of why an owner or operator ended it.
     pub sessions_ended: IntCounterVec,
     /// `yimen_subject_switches_total{result}`: `ok`, `refused`.
     pub subject_switches: IntCounterVec,
@@ -85,6 +85,11 @@ pub struct Metrics {
     pub factors_changed: IntCounterVec,
     /// `yimen_password_checks_total`: runs of Argon2id for sign-ins; one for each, whether there is such an account or not.
     pub password_checks: IntCounter,
+    /// `yimen_provider_sign_ins_total{realm,result}`: `begun`, `ok`, `linked`, and why not: `away`, `untrusted`, `refused`, `too_low`,
+    /// `no_transaction`, `no_realm`, `disabled`, `linked_elsewhere`, `local`, `store_away`.
+    pub provider_sign_ins: IntCounterVec,
+    /// `yimen_provider_logouts_total{realm,result}`: logout tokens of providers: `ok`, `untrusted`, `away`, `store_away`, `no_realm`, `local`.
+    pub provider_logouts: IntCounterVec,
     /// `yimen_sign_ins_total{result}`: `ok`, `stepped_up`, `refused`, `wrong_code`, `expired_form`, `too_many`, `not_sent`, `busy`, `store_away`.
     pub sign_ins: IntCounterVec,
     /// `yimen_sign_outs_total`.
@@ -302,6 +307,18 @@ impl Metrics {
                 &["kind", "change"],
             )?,
             password_checks: counter(&r, "yimen_password_checks_total", "Password checks.")?,
+            provider_sign_ins: counters(
+                &r,
+                "yimen_provider_sign_ins_total",
+                "Sign-ins by a provider, by realm and result.",
+                &["realm", "result"],
+            )?,
+            provider_logouts: counters(
+                &r,
+                "yimen_provider_logouts_total",
+                "Logout tokens of providers, by realm and result.",
+                &["realm", "result"],
+            )?,
             sign_ins: counters(&r, "yimen_sign_ins_total", "Sign-in attempts, by result.", &["result"])?,
             sign_outs: counter(&r, "yimen_sign_outs_total", "Sign-outs.")?,
             assertions_signed: counter(&r, "yimen_assertions_signed_total", "Assertions signed.")?,

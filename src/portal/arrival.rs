@@ -2,29 +2,14 @@
 
 use super::call::Call;
 use crate::domain::{Personal, Proof, Represented};
-use crate::identity::IdentityError;
-use crate::session::{Live, Person, Place, Session, SessionError, SessionId};
+use crate::identity::{Arrival, IdentityError};
+use crate::session::{Live, Person, Place, ProviderSession, Session, SessionError, SessionId, SessionKey};
 
 /// A new session with a new id. The one of the old cookie, whoever's it was, ends in the same step (ASVS 5.0, 7.2.4).
 /// `Err`: the store did not answer, and whatever cookie there is stays.
 pub(super) async fn begin(call: &Call, person: Person, proof: Proof) -> Result<SessionId, SessionError> {
-    let place = Place { device: call.device.clone(), network: call.visitor.client_network.clone() };
-    let (roles, personal) = known(call, &person.subject).await.map_err(|error| {
-        tracing::warn!(%error, request_id = call.visitor.request_id, "nobody can sign in while it is unknown who they are");
-        SessionError::StoreAway
-    })?;
-    let begun = Session::begun(person, proof, place, call.now.plus(call.rooms.session.absolute));
-    let session = Session { roles, personal, ..begun };
-    let begun = call.rooms.sessions.begin(session, call.session_key.as_ref(), call.now).await;
-    begun.inspect_err(|error| {
-        tracing::warn!(%error, request_id = call.visitor.request_id, "nobody can sign in while sessions cannot be kept");
-    })
-}
-
-/// What a session carries of its person, so that nothing is asked for it while requests are under way.
-async fn known(call: &Call, subject: &str) -> Result<(Vec<Represented>, Personal), IdentityError> {
-    let people = &call.rooms.people;
-    Ok((people.represents(subject, call.now).await?, people.personal(subject).await?))
+    let session = fresh(call, person, proof).await?;
+    kept(call, session, call.session_key.as_ref()).await
 }
 
 /// The session of somebody who has proven more, or anew: the same person, limits and further proofs, and a new id; the old one ends
@@ -32,8 +17,45 @@ async fn known(call: &Call, subject: &str) -> Result<(Vec<Represented>, Personal
 pub(super) async fn prove(call: &Call, live: &Live, proof: Proof) -> Result<SessionId, SessionError> {
     let mut session = live.session.clone();
     session.prove(proof);
-    let begun = call.rooms.sessions.begin(session, Some(&live.key), call.now).await;
+    kept(call, session, Some(&live.key)).await
+}
+
+/// The same for somebody whom a provider vouches for. Who was signed in as the same person keeps what they proved before; the
+/// proof comes on top. Somebody else begins anew.
+pub(super) async fn begin_by_provider(call: &Call, realm: &str, arrival: Arrival) -> Result<SessionId, SessionError> {
+    let Arrival { subject, kind, name, proof, sub, sid, .. } = arrival;
+    let same = call.visitor.session.as_ref().filter(|live| live.session.subject == subject);
+    let mut session = match same {
+        Some(live) => {
+            let mut session = live.session.clone();
+            session.prove(proof);
+            session
+        }
+        None => fresh(call, Person { subject, kind, realm: realm.to_owned(), name }, proof).await?,
+    };
+    session.rests_on(ProviderSession { realm: realm.to_owned(), sub, sid });
+    kept(call, session, call.session_key.as_ref()).await
+}
+
+/// A session that begins now, with what it carries of its person, so that nothing is asked for it while requests are under way.
+async fn fresh(call: &Call, person: Person, proof: Proof) -> Result<Session, SessionError> {
+    let place = Place { device: call.device.clone(), network: call.visitor.client_network.clone() };
+    let (roles, personal) = known(call, &person.subject).await.map_err(|error| {
+        tracing::warn!(%error, request_id = call.visitor.request_id, "nobody can sign in while it is unknown who they are");
+        SessionError::StoreAway
+    })?;
+    let begun = Session::begun(person, proof, place, call.now.plus(call.rooms.session.absolute));
+    Ok(Session { created_at: call.now, roles, personal, ..begun })
+}
+
+async fn known(call: &Call, subject: &str) -> Result<(Vec<Represented>, Personal), IdentityError> {
+    let people = &call.rooms.people;
+    Ok((people.represents(subject, call.now).await?, people.personal(subject).await?))
+}
+
+async fn kept(call: &Call, session: Session, replaces: Option<&SessionKey>) -> Result<SessionId, SessionError> {
+    let begun = call.rooms.sessions.begin(session, replaces, call.now).await;
     begun.inspect_err(|error| {
-        tracing::warn!(%error, request_id = call.visitor.request_id, "nobody can prove more while sessions cannot be kept");
+        tracing::warn!(%error, request_id = call.visitor.request_id, "nobody can sign in while sessions cannot be kept");
     })
 }

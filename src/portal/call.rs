@@ -14,7 +14,7 @@ use super::return_to::ReturnTo;
 use super::{Visitor, cookies, device, sign_in};
 use crate::config::SessionConfig;
 use crate::domain::{DivisionCode, Timestamp};
-use crate::identity::{Accounts, By, Factors, IdentityError, Keys, People, Tries};
+use crate::identity::{Accounts, By, Factors, IdentityError, Keys, People, Realms, Tries};
 use crate::metrics::Metrics;
 use crate::routing::{Divisions, Items, LiveTable};
 use crate::session::{CookieRead, SessionError, SessionId, SessionKey, Sessions, cookie};
@@ -33,6 +33,7 @@ pub(super) struct Rooms {
     pub(super) factors: Arc<Factors>,
     pub(super) tries: Tries,
     pub(super) keys: Arc<Keys>,
+    pub(super) realms: Arc<Realms>,
     pub(super) divisions: Arc<Divisions>,
     pub(super) items: Arc<Items>,
     pub(super) forms: Forms,
@@ -117,9 +118,20 @@ impl Call {
 
     /// A failure page.
     pub(super) fn failure(&self, status: StatusCode, code: &'static str, way_on: WayOn) -> Response<Body> {
+        self.failure_because(status, code, way_on, None)
+    }
+
+    /// The same with a sentence of its own.
+    pub(super) fn failure_because(
+        &self,
+        status: StatusCode,
+        code: &'static str,
+        way_on: WayOn,
+        notice: Option<&str>,
+    ) -> Response<Body> {
         let (language, request_id) = (self.visitor.language, self.visitor.request_id.as_str());
         let retry = if let WayOn::Retry(seconds) = way_on { Some(seconds) } else { None };
-        let failure = Failure { status: status.as_u16(), code, language, request_id, way_on, notice: None, portal: "" };
+        let failure = Failure { status: status.as_u16(), code, language, request_id, way_on, notice, portal: "" };
         let mut response = frame::answer(status, language, failure_page(&failure));
         response.headers_mut().insert(ERROR, HeaderValue::from_static(code));
         if let Some(seconds) = retry {

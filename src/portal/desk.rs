@@ -14,9 +14,14 @@ use tempfile::TempDir;
 use super::language::Language;
 use super::region_of;
 use super::router::{Portal, PortalParts, Visitor};
-use crate::config::{IdentityConfig, MessengerConfig, RedisConfig, SessionConfig, SessionStoreConfig, SignInConfig};
+use crate::config::{
+    IdentityConfig, MessengerConfig, ProvidersConfig, RealmPlace, RedisConfig, SessionConfig, SessionStoreConfig,
+    SignInConfig,
+};
 use crate::domain::{Assurance, DivisionCode, Level, SubjectKind, SubjectRole, Timestamp};
-use crate::identity::{Accounts, By, Factors, Grant, Keys, Messenger, NewAccount, Password, People, Tries, Vault};
+use crate::identity::{
+    Accounts, By, Factors, Grant, Keys, Messenger, NewAccount, Password, People, Realms, RealmsParts, Tries, Vault,
+};
 use crate::metrics::Metrics;
 use crate::routing::{Divisions, Items, LiveTable, Platform, PlatformState, RouteTable};
 use crate::session::{CookieRead, Lookup, SealKey, Sessions, cookie};
@@ -114,6 +119,19 @@ impl Desk {
         let messenger = Messenger::of(&sign_in.messenger).unwrap();
         let factors = Factors::new(durable.clone(), vault.clone(), messenger, ORIGIN).unwrap();
         let tries = Tries::new(sessions.store().clone(), sign_in, metrics.clone());
+        let realms = RealmsParts {
+            config: ProvidersConfig {
+                realms: Vec::new(),
+                place: RealmPlace { folder: path("realms"), names_only: true, loopback: false },
+            },
+            origin: ORIGIN.to_owned(),
+            durable: durable.clone(),
+            short_lived: sessions.store().clone(),
+            vault: vault,
+            transaction_key: [3; 32],
+            metrics: metrics.clone(),
+        };
+        let realms = Realms::open(realms).await.unwrap();
         let wang = NewAccount {
             login: "wang".parse().unwrap(),
             name: "王<b>小明".to_owned(),
@@ -135,6 +153,7 @@ impl Desk {
             routes: Arc::new(LiveTable::new(table)),
             factors: Arc::new(factors),
             tries,
+            realms,
             keys: Arc::new(Keys::load_or_create(&identity, now, metrics.clone()).unwrap()),
             divisions,
             items,

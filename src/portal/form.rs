@@ -92,11 +92,6 @@ impl Forms {
         let tag = URL_SAFE_NO_PAD.decode(tag).unwrap_or_default();
         hmac::verify(&self.0, &known(device, login), &tag).is_ok()
     }
-
-    /// A name for a session in a list: it ends a session of the same person and is of no use for anything else.
-    pub(super) fn handle(&self, session: &SessionKey) -> String {
-        hmac::sign(&self.0, &bound(b"list", session)).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
-    }
 }
 
 /// `device` has a fixed length.

@@ -14,10 +14,13 @@ use super::failure::WayOn;
 use super::form::Forms;
 use super::language::Language;
 use super::return_to::ReturnTo;
-use super::{account, answer, consent, erasure, factors, home, key_set, privacy, region, sign_in, sign_out, subject};
+use super::{
+    account, answer, consent, erasure, factors, home, identities, key_set, privacy, provider, region, sign_in,
+    sign_out, subject,
+};
 use crate::config::SessionConfig;
 use crate::domain::{ClientCertificate, DivisionCode, Timestamp};
-use crate::identity::{Accounts, Factors, Keys, People, Tries};
+use crate::identity::{Accounts, Factors, Keys, People, Realms, Tries};
 use crate::metrics::Metrics;
 use crate::routing::{Divisions, Items, LiveTable};
 use crate::session::{Live, Sessions};
@@ -41,6 +44,8 @@ pub struct PortalParts {
     pub tries: Tries,
     /// What platforms verify with.
     pub keys: Arc<Keys>,
+    /// Providers by which people sign in.
+    pub realms: Arc<Realms>,
     /// The tree that the region picker walks.
     pub divisions: Arc<Divisions>,
     /// What can be searched for.
@@ -92,6 +97,7 @@ impl Portal {
             factors,
             tries,
             keys,
+            realms,
             divisions,
             items,
             form_key,
@@ -107,6 +113,7 @@ impl Portal {
             factors,
             tries,
             keys,
+            realms,
             divisions,
             items,
             forms,
@@ -132,6 +139,12 @@ impl Portal {
             .route("/account/export", post(privacy::export))
             .route("/account/erase", get(erasure::show).post(erasure::submit))
             .route("/consent", get(consent::show).post(consent::give))
+            .route("/sign-in/{realm}", get(provider::depart))
+            .route("/sign-in/{realm}/callback", get(provider::arrive))
+            .route("/sign-in/{realm}/back-channel-logout", post(provider::logout))
+            .route("/account/identities", get(identities::show))
+            .route("/account/identities/link", post(identities::link))
+            .route("/account/identities/unlink", post(identities::unlink))
             .route("/.well-known/jwks.json", get(key_set::show))
             .fallback(no_page)
             .method_not_allowed_fallback(no_method);

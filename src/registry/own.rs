@@ -11,7 +11,7 @@ const FORM: &[&str] = &["GET", "POST"];
 const SEND: &[&str] = &["POST"];
 
 /// Path, how it is compared, whom it lets in, what it takes.
-const PAGES: [(&str, PathKind, Access, &[&str]); 20] = [
+const PAGES: [(&str, PathKind, Access, &[&str]); 24] = [
     ("/", PathKind::Exact, Access::Optional, READ),
     ("/search", PathKind::Exact, Access::Optional, READ),
     ("/region", PathKind::Exact, Access::Optional, FORM),
@@ -30,6 +30,10 @@ const PAGES: [(&str, PathKind, Access, &[&str]); 20] = [
     ("/account/export", PathKind::Exact, Access::Required, SEND),
     ("/account/erase", PathKind::Exact, Access::Required, FORM),
     ("/consent", PathKind::Exact, Access::Required, FORM),
+    ("/sign-in/", PathKind::Prefix, Access::Optional, FORM), // a provider's address, its way back, and its word that a session ended
+    ("/account/identities", PathKind::Exact, Access::Required, READ),
+    ("/account/identities/link", PathKind::Exact, Access::Required, SEND),
+    ("/account/identities/unlink", PathKind::Exact, Access::Required, SEND),
     ("/.well-known/jwks.json", PathKind::Exact, Access::Open, READ),
     ("/handover", PathKind::Exact, Access::Open, READ), // it looks for the session itself
 ];

@@ -13,7 +13,7 @@ use super::reload::Reload;
 use super::service_manager;
 use crate::domain::Timestamp;
 use crate::gateway::{HealthChecks, KeepsUsage};
-use crate::identity::{Keys, Vault};
+use crate::identity::{Keys, Realms, Vault};
 use crate::registry::Register;
 use crate::session::Sessions;
 
@@ -25,6 +25,7 @@ pub(crate) struct Background {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) keys: Arc<Keys>,
     pub(crate) vault: Arc<Vault>,
+    pub(crate) realms: Arc<Realms>,
     pub(crate) checks: HealthChecks,
     pub(crate) usage: KeepsUsage,
     pub(crate) reload: Reload,
@@ -36,12 +37,14 @@ pub(crate) struct Background {
 impl Background {
     /// Starts it all. What is returned has something left to say after `stopped`, and ends then.
     pub(crate) fn start(self, runtime: &Runtime, stopped: &watch::Receiver<bool>) -> JoinHandle<()> {
-        let Self { register, sessions, keys, vault, checks, usage, reload, metrics_listen, left } = self;
+        let Self { register, sessions, keys, vault, realms, checks, usage, reload, metrics_listen, left } = self;
         runtime.spawn(register.run(stopped.clone()));
         runtime.spawn(checks.run(stopped.clone()));
         let last = runtime.spawn(usage.run(stopped.clone()));
         let watch = stopped.clone();
         runtime.spawn(async move { sessions.run(watch).await });
+        let watch = stopped.clone();
+        runtime.spawn(async move { realms.run(watch).await });
         runtime.spawn(reload.run(stopped.clone()));
         runtime.spawn(service_manager::watched(metrics_listen, left));
         let mut watch = stopped.clone();

@@ -42,7 +42,9 @@ use self::shutdown::Drain;
 use crate::config::{AddressPolicy, CertificateError, Config, clients_signed_by, clients_with_certificates};
 use crate::domain::{PlatformId, Timestamp};
 use crate::gateway::{ClientCertificates, ConnectionLimits, Front, Gateway, GatewayParts, Origins, Redirect};
-use crate::identity::{Accounts, Assertions, Factors, IdentityError, Keys, Messenger, People, Tokens, Tries, Vault};
+use crate::identity::{
+    Accounts, Assertions, Factors, IdentityError, Keys, Messenger, People, Realms, RealmsParts, Tokens, Tries, Vault,
+};
 use crate::management::{ManagementError, ManagementParts};
 use crate::metrics::Metrics;
 use crate::portal::{Portal, PortalParts};
@@ -186,6 +188,7 @@ impl Server {
         let management = ManagementParts {
             register: rooms.register.clone(),
             tokens: Tokens::new(rooms.durable.clone()),
+            realms: rooms.realms.clone(),
             answered: Answered::new(rooms.durable.clone()),
             leases: Leases::new(rooms.durable),
             accounts: rooms.accounts,
@@ -223,6 +226,7 @@ impl Server {
             sessions: rooms.sessions,
             keys: rooms.keys,
             vault: rooms.vault,
+            realms: rooms.realms,
             checks,
             usage,
             reload,
@@ -269,6 +273,7 @@ struct Rooms {
     assertions: Arc<Assertions>,
     usage: Arc<Usage>,
     keys: Arc<Keys>,
+    realms: Arc<Realms>,
     portal: Arc<Portal>,
     waiting_key: [u8; 32],
 }
@@ -292,6 +297,7 @@ impl Rooms {
         }
         let seal = SealKey::load_or_create(&config.session.key_file)?;
         let (form_key, waiting_key) = (seal.derive(b"portal forms"), seal.derive(b"waiting rooms"));
+        let transaction_key = seal.derive(b"provider sign-ins");
         let sessions =
             Sessions::open(config.session.clone(), config.stores.sessions.clone(), seal, metrics.clone()).await?;
         let usage = Arc::new(Usage::new(durable.clone()));
@@ -304,6 +310,16 @@ impl Rooms {
         let tries = Tries::new(sessions.store().clone(), config.sign_in.clone(), metrics.clone());
         let keys = Arc::new(Keys::load_or_create(&config.identity, Timestamp::now(), metrics.clone())?);
         let assertions = Arc::new(Assertions::new(&config.identity, keys.clone(), metrics.clone())?);
+        let realms = Realms::open(RealmsParts {
+            config: config.providers.clone(),
+            origin: config.public.origin.clone(),
+            durable: durable.clone(),
+            short_lived: sessions.store().clone(),
+            vault: vault.clone(),
+            transaction_key,
+            metrics: metrics.clone(),
+        });
+        let realms = realms.await?;
         let portal = Arc::new(Portal::new(PortalParts {
             sessions: sessions.clone(),
             accounts: accounts.clone(),
@@ -312,13 +328,27 @@ impl Rooms {
             factors,
             tries,
             keys: keys.clone(),
+            realms: realms.clone(),
             divisions: register.rules().divisions.clone(),
             items: register.rules().items.clone(),
             form_key,
             session: config.session.clone(),
             metrics,
         }));
-        Ok(Self { durable, register, sessions, accounts, people, vault, assertions, usage, keys, portal, waiting_key })
+        Ok(Self {
+            durable,
+            register,
+            sessions,
+            accounts,
+            people,
+            vault,
+            assertions,
+            usage,
+            keys,
+            realms,
+            portal,
+            waiting_key,
+        })
     }
 
     fn gateway_parts(&self, config: &Config, metrics: Arc<Metrics>) -> GatewayParts {

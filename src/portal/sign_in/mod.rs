@@ -51,6 +51,12 @@ pub(super) struct Credentials {
     wanted: WantedFields,
 }
 
+/// A provider that can prove what is wanted.
+struct Choice {
+    name: String,
+    href: String,
+}
+
 #[derive(Template)]
 #[template(path = "sign_in/page.html", config = "src/portal/askama.toml")]
 struct Page {
@@ -62,6 +68,7 @@ struct Page {
     login: String,
     wanted: Wanted,
     passkeys: bool,
+    choices: Vec<Choice>,
     token: String,
 }
 
@@ -252,6 +259,7 @@ fn page(
         ended: call.visitor.cookie_present && call.visitor.session.is_none(),
         idle: when::span(call.rooms.session.idle, language),
         login,
+        choices: choices(call, &wanted),
         wanted,
         passkeys: call.rooms.factors.has_passkeys(),
         token: call.rooms.forms.token(&browser, call.now),
@@ -261,4 +269,16 @@ fn page(
 
 fn with_browser(call: &Call, browser: &Browser, response: response::Response<Body>) -> response::Response<Body> {
     if call.browser.is_some() { response } else { answer::with_cookie(response, &browser.cookie()) }
+}
+
+/// Only those that can prove what is wanted.
+fn choices(call: &Call, wanted: &Wanted) -> Vec<Choice> {
+    let offers = call.rooms.realms.offers(wanted.least(), wanted.max_age()).into_iter();
+    let language = call.visitor.language;
+    offers
+        .map(|offer| Choice {
+            name: language.pick(&offer.name, &offer.name_en).to_owned(),
+            href: wanted.at(&format!("/sign-in/{}", offer.id)).to_string(),
+        })
+        .collect()
 }

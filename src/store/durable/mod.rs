@@ -9,6 +9,7 @@ mod consents;
 mod engine;
 mod factors;
 mod personal;
+mod realms;
 mod register;
 mod subject_roles;
 mod tokens;
@@ -32,6 +33,7 @@ pub use answered::{AnsweredRow, LeaseRow};
 pub use consents::ConsentRow;
 pub use factors::{FactorKind, FactorRow};
 pub use personal::PersonalRow;
+pub use realms::{LinkRow, RealmRow};
 pub use register::{
     FilingRow, HistoryRow, InForceRow, ListRows, NodeRow, RecordRow, ReservationRow, Standing, Writing,
 };
