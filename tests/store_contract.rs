@@ -69,6 +69,7 @@ fn put<'a>(key: &'a SessionKey, subject: &'a str, now: Timestamp) -> PutSession<
         value: b"sealed",
         parent: None,
         replaces: None,
+        carries: false,
         begun_at: now,
         expires_at: now.plus(HOUR),
         ends_at: now.plus(2 * HOUR),

@@ -15,6 +15,12 @@ pub(super) const SUBJECT: &str = "yimen:subject:";
 pub(super) const CHILDREN: &str = "yimen:children:";
 /// Redis: `yimen:once:<hex>`, a string.
 pub(super) const ONCE: &str = "yimen:once:";
+/// Redis: `yimen:sign-on:<hex>`, a hash of `value`, `parent`.
+pub(super) const SIGN_ON: &str = "yimen:sign-on:";
+/// Redis: `yimen:sign-ons:<hex of the session>`, a hash: client → sign-on.
+pub(super) const SIGN_ONS: &str = "yimen:sign-ons:";
+/// Redis: a list of the values of sign-ons whose session has ended.
+pub(super) const SIGN_OFFS: &str = "yimen:sign-offs";
 /// Redis: `yimen:rate:<hex>`, a counter.
 pub(super) const RATE: &str = "yimen:rate:";
 /// Redis: the channel on which the key of every ended session is published, in hex.
@@ -87,6 +93,10 @@ impl NameKey {
 
     pub(super) fn once(&self, name: &[u8]) -> Tag {
         self.tag(b"once\0", name)
+    }
+
+    pub(super) fn client(&self, name: &[u8]) -> Tag {
+        self.tag(b"client\0", name)
     }
 
     pub(super) fn rate(&self, name: &[u8]) -> Tag {

@@ -22,4 +22,4 @@ pub use durable::{
 pub use error::{AwayReason, StoreError};
 pub use keys::{NameKey, SessionKey};
 pub use register_notices::RegisterNotices;
-pub use short_lived::{Notice, PutSession, ShortLived, StoredSession};
+pub use short_lived::{Notice, PutSession, PutSignOn, ShortLived, StoredSession};

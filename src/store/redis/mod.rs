@@ -4,6 +4,7 @@
 mod link;
 mod notices;
 mod scripts;
+mod sign_ons;
 
 use std::time::Duration;
 
@@ -47,7 +48,8 @@ impl RedisStore {
                     .arg(millis(put.ends_at.since(put.begun_at)))
                     .arg(put.per_subject_max)
                     .arg(put.replaces.map(SessionKey::hex).unwrap_or_default())
-                    .arg(put.parent.map(SessionKey::hex).unwrap_or_default()),
+                    .arg(put.parent.map(SessionKey::hex).unwrap_or_default())
+                    .arg(if put.carries { "1" } else { "" }),
             )
             .await?;
         keys(&ended.ok_or(StoreError::ParentGone)?)
@@ -109,6 +111,10 @@ impl RedisStore {
 
     pub(super) async fn take(&self, tag: &Tag, _: Timestamp) -> Result<Option<Vec<u8>>, StoreError> {
         self.link.ask(redis::cmd("GETDEL").arg(format!("{ONCE}{}", tag.hex()))).await
+    }
+
+    pub(super) async fn kept(&self, tag: &Tag, _: Timestamp) -> Result<Option<Vec<u8>>, StoreError> {
+        self.link.ask(redis::cmd("GET").arg(format!("{ONCE}{}", tag.hex()))).await
     }
 
     pub(super) async fn count(&self, tag: &Tag, window: Duration, _: Timestamp) -> Result<u64, StoreError> {

@@ -2,6 +2,8 @@
 
 use redis::Script;
 
+use crate::store::keys::{SIGN_OFFS, SIGN_ON, SIGN_ONS};
+
 /// `finish(key)`: ends a session, its place in every index, and its children, and publishes each. Publishes a session that is
 /// not there too: another node may still hold it. The children's index goes first, so that even a circle would end.
 const FINISH: &str = r#"
@@ -13,6 +15,7 @@ local function finish(key)
   if record[2] and record[2] ~= '' then redis.call('SREM', CHILDREN .. record[2], key) end
   if redis.call('DEL', SESSION .. key) == 1 then ended[#ended + 1] = key end
   redis.call('PUBLISH', NOTICES, key)
+  leave(key)
   local children = redis.call('SMEMBERS', CHILDREN .. key)
   redis.call('DEL', CHILDREN .. key)
   for _, child in ipairs(children) do finish(child) end
@@ -22,12 +25,42 @@ local function lives_as_long(index, life)
 end
 "#;
 
+/// `leave(key)`: the sign-ons of a session that ended wait to be told, the newest of them where there are too many;
+/// `carry(from, to, life)`: they go over to the session that replaces it.
+const SIGN_ONS_OF: &str = r#"
+local SIGN_OFFS_MAX, SIGN_OFFS_LIFE = 10000, 3600000
+local function leave(key)
+  for _, on in ipairs(redis.call('HVALS', SIGN_ONS .. key)) do
+    local value = redis.call('HGET', SIGN_ON .. on, 'value')
+    if value then redis.call('RPUSH', SIGN_OFFS, value) end
+    redis.call('DEL', SIGN_ON .. on)
+  end
+  if redis.call('DEL', SIGN_ONS .. key) == 1 then
+    redis.call('LTRIM', SIGN_OFFS, -SIGN_OFFS_MAX, -1)
+    redis.call('PEXPIRE', SIGN_OFFS, SIGN_OFFS_LIFE)
+  end
+end
+local function carry(from, to, life)
+  local sign_ons = redis.call('HVALS', SIGN_ONS .. from)
+  if #sign_ons == 0 then return end
+  for _, on in ipairs(sign_ons) do
+    if redis.call('EXISTS', SIGN_ON .. on) == 1 then
+      redis.call('HSET', SIGN_ON .. on, 'parent', to)
+      redis.call('PEXPIRE', SIGN_ON .. on, life)
+    end
+  end
+  redis.call('RENAME', SIGN_ONS .. from, SIGN_ONS .. to)
+  redis.call('PEXPIRE', SIGN_ONS .. to, life)
+end
+"#;
+
 /// Answers nil when the parent has ended. Sessions that expired are still in the subject's index and leave it here; the
 /// oldest other than the new one end until the limit is kept: by another node's clock the new one may not be the newest.
 const PUT: &str = r#"
 local key, subject, value, now, life, absolute = ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]
 local max, replaces, parent = tonumber(ARGV[11]), ARGV[12], ARGV[13]
 if parent ~= '' and redis.call('EXISTS', SESSION .. parent) == 0 then return nil end
+if replaces ~= '' and ARGV[14] == '1' then carry(replaces, key, absolute) end
 if replaces ~= '' then finish(replaces) end
 if parent ~= '' then
   subject = ''
@@ -63,6 +96,20 @@ for _, key in ipairs(redis.call('ZRANGE', SUBJECT .. ARGV[5], 0, -1)) do
   end
 end
 return ended
+"#;
+
+/// Answers nil when the session has ended, else the value of the client's one sign-on there.
+const SIGN_ON_TO: &str = r#"
+local parent, client, key, value, life = ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9]
+if redis.call('EXISTS', SESSION .. parent) == 0 then return nil end
+local known = redis.call('HGET', SIGN_ONS .. parent, client)
+local there = known and redis.call('HGET', SIGN_ON .. known, 'value')
+if there then return there end
+redis.call('HSET', SIGN_ON .. key, 'value', value, 'parent', parent)
+redis.call('PEXPIRE', SIGN_ON .. key, life)
+redis.call('HSET', SIGN_ONS .. parent, client, key)
+lives_as_long(SIGN_ONS .. parent, life)
+return value
 "#;
 
 const LIST: &str = r#"
@@ -108,6 +155,7 @@ pub(super) struct Scripts {
     pub(super) put: Script,
     pub(super) delete: Script,
     pub(super) delete_all: Script,
+    pub(super) sign_on: Script,
     pub(super) list: Script,
     pub(super) touch: Script,
     pub(super) count: Script,
@@ -116,11 +164,13 @@ pub(super) struct Scripts {
 
 impl Scripts {
     pub(super) fn new() -> Self {
-        let finishing = |rest: &str| Script::new(&format!("{FINISH}{rest}"));
+        let names = format!("local SIGN_ON, SIGN_ONS, SIGN_OFFS = '{SIGN_ON}', '{SIGN_ONS}', '{SIGN_OFFS}'");
+        let finishing = |rest: &str| Script::new(&format!("{names}{SIGN_ONS_OF}{FINISH}{rest}"));
         Self {
             put: finishing(PUT),
             delete: finishing(DELETE),
             delete_all: finishing(DELETE_ALL),
+            sign_on: finishing(SIGN_ON_TO),
             list: Script::new(LIST),
             touch: Script::new(TOUCH),
             count: Script::new(COUNT),
