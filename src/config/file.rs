@@ -12,7 +12,7 @@ use super::used::{
     PostgresConfig, PublicConfig, RedisConfig, RegisterConfig, RegisterStoreConfig, RuntimeConfig, SessionConfig,
     SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
 };
-use super::{callers, rate};
+use super::{callers, issuer, rate};
 use crate::domain::{PlatformDomain, Zone};
 use crate::written::{Document, Fields, Mistake, Mistakes};
 
@@ -76,6 +76,7 @@ impl Reading<'_> {
         let session = self.session(&folder);
         let identity = self.identity(&folder, public.as_ref());
         let register = self.register();
+        let issuer = issuer::read(self.root.section("issuer"), self.folder);
         let (limits, runtime, log) = (self.limits(), self.runtime(), self.log());
         let rates = self.root.tables("rate").into_iter().filter_map(rate::policy).collect();
         self.root.finish();
@@ -89,6 +90,7 @@ impl Reading<'_> {
             register,
             session,
             identity,
+            issuer,
             limits,
             rates,
             runtime,

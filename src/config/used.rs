@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::issuer::IssuerConfig;
 use super::network::Network;
 use super::rate::RatePolicy;
 use crate::domain::{Actor, PlatformDomain, Right, Zone};
@@ -29,6 +30,8 @@ pub struct Config {
     pub session: SessionConfig,
     /// Accounts and the keys that sign assertions.
     pub identity: IdentityConfig,
+    /// The OpenID Provider.
+    pub issuer: IssuerConfig,
     /// What one request may take.
     pub limits: LimitsConfig,
     /// How often somebody may ask (no policies).

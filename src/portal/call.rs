@@ -14,6 +14,7 @@ use super::{Visitor, device};
 use crate::config::SessionConfig;
 use crate::domain::{DivisionCode, Timestamp};
 use crate::identity::{Accounts, Keys};
+use crate::issuer::Issuer;
 use crate::metrics::Metrics;
 use crate::routing::{Divisions, Items};
 use crate::session::{CookieRead, SessionError, SessionKey, Sessions, cookie};
@@ -28,6 +29,7 @@ pub(super) struct Rooms {
     pub(super) sessions: Arc<Sessions>,
     pub(super) accounts: Arc<Accounts>,
     pub(super) keys: Arc<Keys>,
+    pub(super) issuer: Arc<Issuer>,
     pub(super) divisions: Arc<Divisions>,
     pub(super) items: Arc<Items>,
     pub(super) forms: Forms,

@@ -14,11 +14,12 @@ use tempfile::TempDir;
 use super::language::Language;
 use super::region_of;
 use super::router::{Portal, PortalParts, Visitor};
-use crate::config::{IdentityConfig, RedisConfig, SessionConfig, SessionStoreConfig};
+use crate::config::{AddressPolicy, IdentityConfig, IssuerConfig, RedisConfig, SessionConfig, SessionStoreConfig};
 use crate::domain::{Assurance, SubjectKind, Timestamp};
-use crate::identity::{Accounts, Keys, NewAccount, Password};
+use crate::identity::{Accounts, Assertions, Keys, NewAccount, Password};
+use crate::issuer::{Issuer, IssuerParts};
 use crate::metrics::Metrics;
-use crate::routing::{Divisions, Items};
+use crate::routing::{Divisions, Items, LiveTable, RouteTable};
 use crate::session::{CookieRead, Lookup, SealKey, Sessions, cookie};
 use crate::store::Durable;
 
@@ -88,12 +89,29 @@ impl Desk {
         let no_streets = &b"code,name,level,parent\n"[..];
         let divisions = Divisions::read(File::open(routes.join("divisions.csv")).unwrap(), no_streets).unwrap();
         let items = Items::read(File::open(routes.join("items.csv")).unwrap()).unwrap();
+        let (divisions, items) = (Arc::new(divisions), Arc::new(items));
+        let keys = Arc::new(Keys::load_or_create(&identity, now, metrics.clone()).unwrap());
+        let table = RouteTable::compile(divisions.clone(), items.clone(), &[], Vec::new()).table;
+        let issuer = IssuerParts {
+            sessions: sessions.clone(),
+            keys: keys.clone(),
+            assertions: Arc::new(Assertions::new(&identity, keys.clone(), metrics.clone()).unwrap()),
+            routes: Arc::new(LiveTable::new(table)),
+            seal: SealKey::new([8; 32]).unwrap(),
+            token_key: [9; 32],
+            origin: ORIGIN.to_owned(),
+            config: IssuerConfig { code_life: Duration::from_secs(60), access_life: Duration::from_secs(300), logout_ca: None },
+            addresses: Arc::new(AddressPolicy::default()),
+            metrics: metrics.clone(),
+        };
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default(); // another test did it
         let portal = Portal::new(PortalParts {
+            issuer: Arc::new(Issuer::new(issuer).unwrap()),
             sessions: sessions.clone(),
             accounts,
-            keys: Arc::new(Keys::load_or_create(&identity, now, metrics.clone()).unwrap()),
-            divisions: Arc::new(divisions),
-            items: Arc::new(items),
+            keys,
+            divisions,
+            items,
             form_key: [7; 32],
             session,
             metrics: metrics.clone(),

@@ -3,7 +3,7 @@
 //! code that fills it; all pages share `frame`. Chinese and English; no script; every step works with links and forms.
 //! Cost:  some 20 µs a page; a password check waits on identity's threads, not here.
 //! Fails: with a page that says what to do now (`failure`). A session store that does not answer never means "signed out".
-//! Knows: session, identity, routing, audit. Its answers carry their own security headers; the gateway adds its own.
+//! Knows: issuer, session, identity, routing, audit. Its answers carry their own security headers; the gateway adds its own.
 
 mod account;
 mod answer;
@@ -19,6 +19,7 @@ mod frame;
 mod home;
 mod key_set;
 mod language;
+mod oidc;
 mod region;
 mod return_to;
 mod router;

@@ -14,10 +14,11 @@ use super::failure::WayOn;
 use super::form::Forms;
 use super::language::Language;
 use super::return_to::ReturnTo;
-use super::{account, answer, home, key_set, region, sign_in, sign_out};
+use super::{account, answer, home, key_set, oidc, region, sign_in, sign_out};
 use crate::config::SessionConfig;
 use crate::domain::{ClientCertificate, DivisionCode, Timestamp};
 use crate::identity::{Accounts, Keys};
+use crate::issuer::Issuer;
 use crate::metrics::Metrics;
 use crate::routing::{Divisions, Items};
 use crate::session::{Live, Sessions};
@@ -33,6 +34,8 @@ pub struct PortalParts {
     pub accounts: Arc<Accounts>,
     /// What platforms verify with.
     pub keys: Arc<Keys>,
+    /// OpenID Provider for clients.
+    pub issuer: Arc<Issuer>,
     /// The tree that the region picker walks.
     pub divisions: Arc<Divisions>,
     /// What can be searched for.
@@ -76,9 +79,9 @@ pub struct Portal {
 impl Portal {
     /// Builds the router.
     pub fn new(parts: PortalParts) -> Self {
-        let PortalParts { sessions, accounts, keys, divisions, items, form_key, session, metrics } = parts;
+        let PortalParts { sessions, accounts, keys, issuer, divisions, items, form_key, session, metrics } = parts;
         let forms = Forms::new(&form_key);
-        let rooms = Arc::new(Rooms { sessions, accounts, keys, divisions, items, forms, session, metrics });
+        let rooms = Arc::new(Rooms { sessions, accounts, keys, issuer, divisions, items, forms, session, metrics });
         let router = Router::new()
             .route("/", get(home::show))
             .route("/search", get(home::show))
@@ -88,6 +91,15 @@ impl Portal {
             .route("/account", get(account::show))
             .route("/account/sessions/end", post(account::end))
             .route("/.well-known/jwks.json", get(key_set::show))
+            .route("/.well-known/openid-configuration", get(oidc::metadata))
+            .route("/.well-known/oauth-authorization-server", get(oidc::metadata))
+            .route("/oidc/authorize", get(oidc::authorize).post(oidc::authorize))
+            .route("/oidc/logout", get(oidc::farewell).post(oidc::farewell))
+            .route("/oidc/token", post(oidc::token))
+            .route("/oidc/userinfo", get(oidc::userinfo).post(oidc::userinfo))
+            .route("/oidc/introspect", post(oidc::introspect))
+            .route("/oidc/revoke", post(oidc::revoke))
+            .route("/oidc/par", post(oidc::push))
             .fallback(no_page)
             .method_not_allowed_fallback(no_method);
         Self { rooms, router }

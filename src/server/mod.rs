@@ -43,6 +43,7 @@ use crate::config::{AddressPolicy, CertificateError, Config, clients_signed_by, 
 use crate::domain::{PlatformId, Timestamp};
 use crate::gateway::{ClientCertificates, ConnectionLimits, Front, Gateway, GatewayParts, Origins, Redirect};
 use crate::identity::{Accounts, Assertions, IdentityError, Keys, Tokens};
+use crate::issuer::{Issuer, IssuerParts};
 use crate::management::{ManagementError, ManagementParts};
 use crate::metrics::Metrics;
 use crate::portal::{Portal, PortalParts};
@@ -219,6 +220,7 @@ impl Server {
             register: rooms.register,
             sessions: rooms.sessions,
             keys: rooms.keys,
+            issuer: rooms.issuer,
             checks,
             usage,
             reload,
@@ -262,6 +264,7 @@ struct Rooms {
     assertions: Arc<Assertions>,
     usage: Arc<Usage>,
     keys: Arc<Keys>,
+    issuer: Arc<Issuer>,
     portal: Arc<Portal>,
     waiting_key: [u8; 32],
 }
@@ -285,23 +288,38 @@ impl Rooms {
         }
         let seal = SealKey::load_or_create(&config.session.key_file)?;
         let (form_key, waiting_key) = (seal.derive(b"portal forms"), seal.derive(b"waiting rooms"));
+        let (issuer_seal, token_key) = (SealKey::new(seal.derive(b"issuer"))?, seal.derive(b"issuer tokens"));
         let sessions =
             Sessions::open(config.session.clone(), config.stores.sessions.clone(), seal, metrics.clone()).await?;
         let usage = Arc::new(Usage::new(durable.clone()));
         let accounts = Arc::new(Accounts::new(durable.clone(), &config.identity)?);
         let keys = Arc::new(Keys::load_or_create(&config.identity, Timestamp::now(), metrics.clone())?);
         let assertions = Arc::new(Assertions::new(&config.identity, keys.clone(), metrics.clone())?);
+        let issuer = Issuer::new(IssuerParts {
+            sessions: sessions.clone(),
+            keys: keys.clone(),
+            assertions: assertions.clone(),
+            routes: register.routes().clone(),
+            seal: issuer_seal,
+            token_key,
+            origin: config.public.origin.clone(),
+            config: config.issuer.clone(),
+            addresses: Arc::new(AddressPolicy::of(config)),
+            metrics: metrics.clone(),
+        });
+        let issuer = Arc::new(issuer.map_err(|cause| StartError::system("the OpenID Provider", cause))?);
         let portal = Arc::new(Portal::new(PortalParts {
             sessions: sessions.clone(),
             accounts,
             keys: keys.clone(),
+            issuer: issuer.clone(),
             divisions: register.rules().divisions.clone(),
             items: register.rules().items.clone(),
             form_key,
             session: config.session.clone(),
             metrics,
         }));
-        Ok(Self { durable, register, sessions, assertions, usage, keys, portal, waiting_key })
+        Ok(Self { durable, register, sessions, assertions, usage, keys, issuer, portal, waiting_key })
     }
 
     fn gateway_parts(&self, config: &Config, metrics: Arc<Metrics>) -> GatewayParts {

@@ -34,7 +34,7 @@ pub struct SessionKey([u8; 32]);
 
 impl SessionKey {
     /// From the 32 bytes of a SHA-256.
-    pub fn new(sha256: [u8; 32]) -> Self {
+    pub const fn new(sha256: [u8; 32]) -> Self {
         Self(sha256)
     }
 

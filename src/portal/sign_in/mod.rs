@@ -21,7 +21,7 @@ use super::failure::WayOn;
 use super::form::Browser;
 use super::frame::{self, Frame, rendered};
 use super::return_to::ReturnTo;
-use super::{answer, arrival, when};
+use super::{answer, arrival, oidc, when};
 use crate::domain::Proof;
 use crate::identity::Account;
 use crate::session::{Person, cookie};
@@ -64,7 +64,8 @@ pub(super) async fn show(
     way: Result<Query<Way>, QueryRejection>,
 ) -> response::Response<Body> {
     let return_to = way.map(|Query(way)| ReturnTo::parse(&way.return_to)).unwrap_or_else(|_| ReturnTo::home());
-    page(&call, return_to, String::new(), None)
+    let login = oidc::login_hint(&call, &return_to);
+    page(&call, return_to, login, None)
 }
 
 /// `POST /sign-in`.
