@@ -26,6 +26,7 @@ mod garbled;
 mod guide;
 mod health;
 mod hostile_page;
+mod issuer;
 mod http2_floods;
 mod layers;
 mod malformed;

@@ -16,12 +16,12 @@ use std::path::Path;
 
 pub use arguments::Arguments;
 
-use self::arguments::{AccountCommand, Command, KeyCommand, TokenCommand};
+use self::arguments::{AccountCommand, ClientCommand, Command, KeyCommand, TokenCommand};
 use self::remote::Call;
 use crate::config::{self, Config, ConfigError};
 use crate::demo;
 use crate::domain::Timestamp;
-use crate::identity::Keys;
+use crate::identity::{Keys, client_secret};
 use crate::registry::sample;
 
 /// What a command leaves behind.
@@ -60,6 +60,7 @@ pub fn run(arguments: Arguments, say: fn(&str)) -> Outcome {
         Command::Probe { method, url, config, routes } => probe::probe(&method, &url, config.as_deref(), &routes),
         Command::Account { config, command } => with_config(&config, |config| account(&config, &command)),
         Command::Key { config, command: KeyCommand::Rotate } => with_config(&config, |config| rotate(&config)),
+        Command::Client { command: ClientCommand::Secret } => secret(),
         Command::Token { config, command } => with_config(&config, |config| token(&config, command)),
         Command::Filing { called, command } => remote::run(&called, Call::Filing(command)),
         Command::Platform { called, command } => remote::run(&called, Call::Platform(command)),
@@ -102,6 +103,17 @@ fn account(config: &Config, command: &AccountCommand) -> Outcome {
 
 fn token(config: &Config, command: TokenCommand) -> Outcome {
     token::run(config, command).unwrap_or_else(|fault| Outcome::failed(FAILED, fault))
+}
+
+fn secret() -> Outcome {
+    match client_secret() {
+        Ok((secret, hash)) => Outcome {
+            text: format!("{}\n", *secret),
+            complaint: format!("give it to the client, and file: secret_sha256 = [\"{hash}\"]"),
+            status: 0,
+        },
+        Err(fault) => Outcome::failed(FAILED, fault),
+    }
 }
 
 fn rotate(config: &Config) -> Outcome {

@@ -15,6 +15,7 @@ pub mod node;
 pub mod platform;
 pub mod postgres;
 pub mod process;
+pub mod provider;
 pub mod raw;
 pub mod redis;
 pub mod register;
