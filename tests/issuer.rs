@@ -14,7 +14,8 @@ use yimen::session::Live;
 
 use crate::support::filing::Filing;
 use crate::support::provider::{
-    BACK, LEFT, ORIGIN, Provider, SECRET, Told, VERIFIER, answer_in, client, code_form, filings, form_of, parts_of, request,
+    BACK, LEFT, ORIGIN, Provider, SECRET, Told, VERIFIER, answer_in, client, code_form, filings, form_of, parts_of,
+    request,
 };
 use crate::support::redis::Redis;
 
@@ -145,8 +146,10 @@ async fn a_pushed_request_is_good_once_and_for_its_client_only(provider: Provide
     assert_eq!(unpushed["error"], "invalid_request", "this client has to push");
     assert_ne!(late, pushed.text("request_uri"));
     provider.call_with("par", None, &pairs).await.is(401, "invalid_client");
-    let bad: Vec<(&str, &str)> =
-        pairs.iter().map(|(name, value)| if *name == "redirect_uri" { (*name, "https://evil.example/") } else { (*name, *value) }).collect();
+    let bad: Vec<(&str, &str)> = pairs
+        .iter()
+        .map(|(name, value)| if *name == "redirect_uri" { (*name, "https://evil.example/") } else { (*name, *value) })
+        .collect();
     provider.call("par", "hall.pushing", &bad).await.is(400, "invalid_request");
 }
 
@@ -562,7 +565,10 @@ async fn introspection_answers_programs_of_the_same_platform_only() {
     for token in ["access_token", "refresh_token"] {
         let asked = async |client| provider.call("introspect", client, &[("token", &tokens.text(token))]).await.body;
         let told = asked("hall").await;
-        assert_eq!((&told["active"], &told["client_id"], &told["aud"]), (&json!(true), &json!("hall.app"), &json!("hall")));
+        assert_eq!(
+            (&told["active"], &told["client_id"], &told["aud"]),
+            (&json!(true), &json!("hall.app"), &json!("hall"))
+        );
         assert_eq!(asked("archive").await, json!({ "active": false }), "another platform's token");
     }
     let unknown = provider.call("introspect", "hall", &[("token", "x")]).await;
@@ -624,7 +630,9 @@ async fn what_is_no_longer_filed_is_refused_to_who_comes_back_from_signing_in() 
     let provider = Provider::open().await;
     let (_, _, resume) = sign_in(&provider.asks(None, &[]).await.unwrap());
     let live = provider.signed_in("wang").await;
-    provider.files(&[Filing::of("hall", "330100").client(&client("hall", "").replace(BACK, "https://hall.example.gov/new"))]);
+    provider.files(&[
+        Filing::of("hall", "330100").client(&client("hall", "").replace(BACK, "https://hall.example.gov/new"))
+    ]);
     assert_eq!(resumed(&provider, Some(&live), &resume).await, Err(Refused::AddressNotFiled));
 }
 
@@ -678,12 +686,16 @@ async fn a_client_that_needs_more_gets_it_by_step_up() {
     let provider = Provider::open().await;
     let live = provider.signed_in("wang").await;
     let essential = json!({ "id_token": { "acr": { "essential": true, "values": ["L3", "L4"] } } }).to_string();
-    for change in [("acr_values", Some("L3")), ("acr_values", Some("L4 L3 urn:other")), ("claims", Some(essential.as_str()))] {
+    for change in
+        [("acr_values", Some("L3")), ("acr_values", Some("L4 L3 urn:other")), ("claims", Some(essential.as_str()))]
+    {
         let (assurance, _, resume) = sign_in(&provider.asks(Some(&live), &[change]).await.unwrap());
         assert_eq!(assurance, Some(Assurance::L3), "{change:?}");
         assert!(matches!(resumed(&provider, Some(&live), &resume).await.unwrap(), Step::SignIn(_)));
         let higher = provider.proven("wang", Assurance::L3, None).await;
-        let told = provider.redeem("hall", &answer_in(&resumed(&provider, Some(&higher), &resume).await.unwrap())["code"]).await;
+        let told = provider
+            .redeem("hall", &answer_in(&resumed(&provider, Some(&higher), &resume).await.unwrap())["code"])
+            .await;
         assert_eq!(parts_of(&told.text("id_token")).1["acr"], "L3");
     }
     assert!(provider.answered(Some(&live), &[("acr_values", Some("urn:other L1"))]).await.contains_key("code"));
@@ -846,12 +858,19 @@ async fn only_the_id_token_of_this_very_session_signs_out_without_a_question() {
     provider.passes(4000);
     let live = provider.proven("wang", Assurance::L3, Some(&live)).await;
     let ends = farewell(&provider, Some(&live), &[("id_token_hint", &hint), then, ("state", "x y")]).await;
-    assert_eq!(ends, Ok(Farewell::Ends { then: Some(format!("{LEFT}?state=x%20y")) }), "after step-up, with an old token");
+    assert_eq!(
+        ends,
+        Ok(Farewell::Ends { then: Some(format!("{LEFT}?state=x%20y")) }),
+        "after step-up, with an old token"
+    );
     let elsewhere = provider.signed_in("wang").await;
     let asks = farewell(&provider, Some(&elsewhere), &[("id_token_hint", &hint), then]).await.unwrap();
     assert!(matches!(asks, Farewell::Asks { platform: Some(_), .. }), "another session of the same person");
     let stranger = provider.signed_in("li").await;
-    assert!(matches!(farewell(&provider, Some(&stranger), &[("id_token_hint", &hint)]).await, Ok(Farewell::Asks { .. })));
+    assert!(matches!(
+        farewell(&provider, Some(&stranger), &[("id_token_hint", &hint)]).await,
+        Ok(Farewell::Asks { .. })
+    ));
 }
 
 #[tokio::test]
@@ -859,8 +878,11 @@ async fn without_a_hint_the_person_is_asked() {
     let provider = Provider::open().await;
     let live = provider.signed_in("wang").await;
     let then = ("post_logout_redirect_uri", LEFT);
-    for asked in [&[][..], &[("state", "x")], &[("client_id", "hall")], &[("client_id", "hall"), then, ("state", "x")]] {
-        let Ok(Farewell::Asks { kept, .. }) = farewell(&provider, Some(&live), asked).await else { panic!("{asked:?}") };
+    for asked in [&[][..], &[("state", "x")], &[("client_id", "hall")], &[("client_id", "hall"), then, ("state", "x")]]
+    {
+        let Ok(Farewell::Asks { kept, .. }) = farewell(&provider, Some(&live), asked).await else {
+            panic!("{asked:?}")
+        };
         let after = provider.issuer.after_farewell(&kept).unwrap();
         assert_eq!(after.is_some(), asked.len() == 3, "{asked:?}: {after:?}");
         assert_eq!(provider.issuer.after_farewell(&format!("{kept}x")), Err(Refused::Over));
@@ -891,7 +913,11 @@ async fn sign_out_leads_to_no_address_that_is_not_filed() {
         }
     }
     let then = ("post_logout_redirect_uri", LEFT);
-    assert_eq!(farewell(&provider, Some(&live), &[then]).await, Err(Refused::AddressNotFiled), "nobody knows whose it is");
+    assert_eq!(
+        farewell(&provider, Some(&live), &[then]).await,
+        Err(Refused::AddressNotFiled),
+        "nobody knows whose it is"
+    );
     let mixed = [("id_token_hint", hint.as_str()), ("client_id", "hall.app"), then];
     assert_eq!(farewell(&provider, Some(&live), &mixed).await, Err(Refused::BadHint));
 }
@@ -922,7 +948,9 @@ async fn a_copy_of_the_store_opens_nothing() {
     let image = redis.image();
     let holds = |what: &str| image.windows(what.len()).any(|part| part == what.as_bytes());
     let sid = parts_of(&tokens.text("id_token")).1["sid"].as_str().unwrap().to_owned();
-    for secret in [&code, &tokens.text("refresh_token"), &tokens.text("access_token"), &sid, &live.session.name, "hall.app"] {
+    for secret in
+        [&code, &tokens.text("refresh_token"), &tokens.text("access_token"), &sid, &live.session.name, "hall.app"]
+    {
         assert!(!holds(secret), "{secret} lies in the store");
     }
     assert!(holds("yimen:sign-on:"));

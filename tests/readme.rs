@@ -64,7 +64,7 @@ fn settings() -> BTreeSet<String> {
         }
     }
     let reads = ["parsed(", "required(", "number(", "flag(", "list("];
-    for (name, place) in [("rate", "rate[]"), ("callers", "management.caller[]")] {
+    for (name, place) in [("issuer", "issuer"), ("rate", "rate[]"), ("callers", "management.caller[]")] {
         let source = file(&format!("src/config/{name}.rs"));
         keys.extend(keys_of(&source, &reads).iter().map(|key| format!("{place}.{key}")));
     }

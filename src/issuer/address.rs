@@ -28,6 +28,9 @@ mod tests {
     fn a_query_that_is_there_stays() {
         let with = |filed| with(filed, &[("code", Some("a b")), ("state", None), ("iss", Some("https://one.example"))]);
         assert_eq!(with("https://a.example/cb"), "https://a.example/cb?code=a%20b&iss=https%3A%2F%2Fone.example");
-        assert_eq!(with("https://a.example/cb?x=y"), "https://a.example/cb?x=y&code=a%20b&iss=https%3A%2F%2Fone.example");
+        assert_eq!(
+            with("https://a.example/cb?x=y"),
+            "https://a.example/cb?x=y&code=a%20b&iss=https%3A%2F%2Fone.example"
+        );
     }
 }

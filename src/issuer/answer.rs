@@ -80,7 +80,9 @@ impl Fault {
         let bad = StatusCode::BAD_REQUEST;
         match self {
             Self::Request(why) => (bad, "invalid_request", why),
-            Self::Client => (StatusCode::UNAUTHORIZED, "invalid_client", "client unknown, not served, or not shown to be it"),
+            Self::Client => {
+                (StatusCode::UNAUTHORIZED, "invalid_client", "client unknown, not served, or not shown to be it")
+            }
             Self::Grant(why) => (bad, "invalid_grant", why),
             Self::Scope(why) => (bad, "invalid_scope", why),
             Self::Unauthorized(why) => (bad, "unauthorized_client", why),
@@ -98,9 +100,7 @@ impl Fault {
         let scheme = match self {
             Self::Client => Some(format!("Basic realm=\"{origin}\"")),
             Self::Token { shown: false } => Some(format!("Bearer realm=\"{origin}\"")),
-            Self::Token { shown: true } => {
-                Some(format!("Bearer realm=\"{origin}\", error=\"{error}\""))
-            }
+            Self::Token { shown: true } => Some(format!("Bearer realm=\"{origin}\", error=\"{error}\"")),
             _ => None,
         };
         if let Some(value) = scheme.and_then(|scheme| HeaderValue::try_from(scheme).ok()) {

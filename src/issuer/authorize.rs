@@ -60,12 +60,7 @@ enum Lacks {
 
 impl Issuer {
     /// What follows for an authorization request. `asked`: its query or form.
-    pub async fn authorize(
-        &self,
-        asked: &[u8],
-        session: Option<&Arc<Live>>,
-        now: Timestamp,
-    ) -> Result<Step, Refused> {
+    pub async fn authorize(&self, asked: &[u8], session: Option<&Arc<Live>>, now: Timestamp) -> Result<Step, Refused> {
         let step = self.step(asked, session, now).await;
         let result = match &step {
             Ok(Step::Client { address, .. }) if address.contains("code=") && !address.contains("error=") => "code",
@@ -86,7 +81,8 @@ impl Issuer {
     /// The same request as an address: for one that came as a form, to which another site's browser brings no cookie.
     pub fn authorize_again(&self, asked: &[u8]) -> Result<Step, Refused> {
         let asked = std::str::from_utf8(asked).map_err(|_| Refused::Unreadable)?;
-        let plain = asked.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'#' | b'"' | b'<' | b'>' | b'\\'));
+        let plain =
+            asked.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'#' | b'"' | b'<' | b'>' | b'\\'));
         if plain { Ok(Step::Again(format!("{PATH}?{asked}"))) } else { Err(Refused::Unreadable) }
     }
 
@@ -134,7 +130,8 @@ impl Issuer {
     async fn answered(&self, request: Request, session: Option<&Arc<Live>>, now: Timestamp) -> Result<Step, Refused> {
         // Again: what was filed may have changed while the person signed in.
         let known = self.known(&request.client)?;
-        let filed = known.client().is_some_and(|client| client.redirect_uris.iter().any(|uri| **uri == *request.redirect_uri));
+        let filed =
+            known.client().is_some_and(|client| client.redirect_uris.iter().any(|uri| **uri == *request.redirect_uri));
         if !filed {
             return Err(Refused::AddressNotFiled);
         }
@@ -176,7 +173,8 @@ impl Issuer {
         if !request.sub.as_ref().is_none_or(meant) || (request.prompt == Prompt::Login && request.sent == 0) {
             return Err(Lacks::SignIn);
         }
-        let since = now.since(request.at);
+        // A proof given in the very moment of the request was given before it.
+        let since = now.since(request.at).saturating_sub(Duration::from_millis(1));
         let age = match (request.prompt, request.max_age_s) {
             (Prompt::Login, _) => Some(since),
             // Proven since the client asked is fresh, however short an age it wants.

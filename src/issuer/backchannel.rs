@@ -79,7 +79,8 @@ impl Resolve for Guarded {
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             // The port is not known here; `tell` has judged it with the name.
-            let good: Vec<SocketAddr> = found.filter(|address| policy.admits_address(address.ip(), 0).is_ok()).collect();
+            let good: Vec<SocketAddr> =
+                found.filter(|address| policy.admits_address(address.ip(), 0).is_ok()).collect();
             if good.is_empty() {
                 return Err(Box::from("no address that platforms may have"));
             }
@@ -187,10 +188,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_leads_to_our_own_machine_is_not_called() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default(); // another test did it
         let guarded = Guarded(Arc::new(AddressPolicy::new(Vec::new(), Vec::new())));
         assert!(guarded.resolve("localhost".parse().unwrap()).await.is_err());
         let messenger = Messenger::new(Arc::new(AddressPolicy::new(Vec::new(), Vec::new())), None).unwrap();
-        for address in ["http://127.0.0.1:1/", "http://[::1]:1/", "http://169.254.169.254/", "http://localhost:1/", "no address"] {
+        for address in
+            ["http://127.0.0.1:1/", "http://[::1]:1/", "http://169.254.169.254/", "http://localhost:1/", "no address"]
+        {
             assert_eq!(messenger.tell(address, "t").await, Told::Blocked, "{address}");
         }
     }

@@ -78,7 +78,7 @@ impl Issuer {
         let shown = shown(headers, form)?;
         let (Shown::Basic(id, _) | Shown::Post(id, _) | Shown::Assertion(id, _)) = &shown;
         if form.get("client_id").is_some_and(|named| named != id) {
-            return Err(Fault::Request("client_id names another client than the one that is shown"));
+            return Err(Fault::Client);
         }
         let known = self.known(id).map_err(|_| Fault::Client)?;
         let client = known.client().ok_or(Fault::Client)?;

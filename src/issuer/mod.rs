@@ -149,23 +149,12 @@ impl fmt::Debug for Issuer {
 impl Issuer {
     /// Builds the provider. `Err`: the file of authorities cannot be read.
     pub fn new(parts: IssuerParts) -> Result<Self, String> {
-        let IssuerParts { sessions, keys, assertions, routes, seal, token_key, origin, config, addresses, metrics } = parts;
+        let IssuerParts { sessions, keys, assertions, routes, seal, token_key, origin, config, addresses, metrics } =
+            parts;
         let messenger = Messenger::new(addresses, config.logout_ca.as_deref())?;
         let token_key = hmac::Key::new(hmac::HMAC_SHA256, &token_key);
         let metadata = metadata::of(&origin);
-        Ok(Self {
-            sessions,
-            keys,
-            assertions,
-            routes,
-            seal,
-            token_key,
-            origin,
-            config,
-            metadata,
-            messenger,
-            metrics,
-        })
+        Ok(Self { sessions, keys, assertions, routes, seal, token_key, origin, config, metadata, messenger, metrics })
     }
 
     /// The document of discovery: `/.well-known/openid-configuration` and RFC 8414's.

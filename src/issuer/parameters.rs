@@ -33,7 +33,9 @@ impl Parameters {
         let mut read: Vec<(&'static str, String)> = Vec::new();
         for pair in text.split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let Some(name) = decoded(name).and_then(|name| known.iter().find(|known| **known == name)) else { continue };
+            let Some(name) = decoded(name).and_then(|name| known.iter().find(|known| **known == name)) else {
+                continue;
+            };
             if read.iter().any(|(there, _)| there == name) {
                 return Err(Unreadable);
             }

@@ -164,7 +164,11 @@ fn prompt(asked: &Parameters) -> Result<(Prompt, bool), Wrong> {
     let words: Vec<&str> = asked.get("prompt").unwrap_or_default().split(' ').filter(|word| !word.is_empty()).collect();
     let has = |word| words.contains(&word);
     if has("none") {
-        return if words.len() == 1 { Ok((Prompt::None, false)) } else { Err(Wrong(INVALID, "prompt=none stands alone")) };
+        return if words.len() == 1 {
+            Ok((Prompt::None, false))
+        } else {
+            Err(Wrong(INVALID, "prompt=none stands alone"))
+        };
     }
     // Whoever would choose an account signs in with it.
     let login = has("login") || has("select_account");

@@ -116,13 +116,7 @@ impl Issuer {
     }
 
     /// Tokens of a grant that holds.
-    async fn given(
-        &self,
-        known: &Known,
-        grant: Grant,
-        nonce: Option<&str>,
-        now: Timestamp,
-    ) -> Result<Tokens, Fault> {
+    async fn given(&self, known: &Known, grant: Grant, nonce: Option<&str>, now: Timestamp) -> Result<Tokens, Fault> {
         if !self.holds(&grant, now).await? {
             return Err(Fault::Grant("the session has ended, or the grant was ended"));
         }
@@ -130,7 +124,8 @@ impl Issuer {
         let access = Access { issued: now.seconds(), exp: now.seconds() + life, grant };
         let access_token = self.sealed(&ACCESS, &access).ok_or(Fault::Internal)?;
         let grant = access.grant;
-        let offline = grant.scopes.contains(&Scope::OfflineAccess) && known.client().is_some_and(|client| client.refreshes);
+        let offline =
+            grant.scopes.contains(&Scope::OfflineAccess) && known.client().is_some_and(|client| client.refreshes);
         let refresh_token = if offline { Some(self.refresh_token(&grant, now).await?) } else { None };
         let words: Vec<&str> = grant.scopes.iter().map(|scope| scope.word()).collect();
         Ok(Tokens {

@@ -100,7 +100,11 @@ impl Desk {
             seal: SealKey::new([8; 32]).unwrap(),
             token_key: [9; 32],
             origin: ORIGIN.to_owned(),
-            config: IssuerConfig { code_life: Duration::from_secs(60), access_life: Duration::from_secs(300), logout_ca: None },
+            config: IssuerConfig {
+                code_life: Duration::from_secs(60),
+                access_life: Duration::from_secs(300),
+                logout_ca: None,
+            },
             addresses: Arc::new(AddressPolicy::default()),
             metrics: metrics.clone(),
         };

@@ -69,7 +69,8 @@ pub(super) fn doubled(clients: &[Client]) -> Option<&str> {
 
 /// `client_id`: the platform's id, or that, a dot and a name; so no two platforms can have the same.
 fn id(fields: &Fields<'_>, platform: Option<&PlatformId>) -> Option<Box<str>> {
-    let written = fields.parsed::<ClientName>("client_id", "the platform's id, a dot and a name, such as hangzhou.hall");
+    let written =
+        fields.parsed::<ClientName>("client_id", "the platform's id, a dot and a name, such as hangzhou.hall");
     let platform = platform?.as_str();
     let Some(ClientName(written)) = written else { return (!fields.has("client_id")).then(|| platform.into()) };
     let own = written.strip_prefix(platform).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
@@ -107,7 +108,8 @@ fn credentials(fields: &Fields<'_>) -> Option<Credentials> {
     const METHODS: &str = "client_secret_basic, client_secret_post or private_key_jwt";
     let method = fields.parsed::<Method>("token_endpoint_auth_method", METHODS);
     let method = if fields.has("token_endpoint_auth_method") { method? } else { Method::Basic };
-    let secrets: Vec<_> = fields.list::<SecretHash>("secret_sha256", "64 hexadecimal digits: see `yimen client secret`");
+    let secrets: Vec<_> =
+        fields.list::<SecretHash>("secret_sha256", "64 hexadecimal digits: see `yimen client secret`");
     let hashes: Box<[[u8; 32]]> = secrets.into_iter().map(|(hash, _)| hash.0).collect();
     let keys = fields.table("jwks").map(jwks);
     let (wanted, other) =
@@ -146,7 +148,8 @@ fn key(fields: Fields<'_>) -> Option<Box<str>> {
         }
     }
     let text = Value::Object(written).to_string();
-    let usable = serde_json::from_str::<Jwk>(&text).ok().filter(fits).is_some_and(|key| DecodingKey::from_jwk(&key).is_ok());
+    let usable =
+        serde_json::from_str::<Jwk>(&text).ok().filter(fits).is_some_and(|key| DecodingKey::from_jwk(&key).is_ok());
     if !usable {
         let hint = "write kty, crv, x and y, or kty, n and e, as they stand in the client's key set".to_owned();
         fields.mistake(&fields.spot("kty"), "a P-256, Ed25519 or RSA key of 2048 bits or more", Some(hint));
@@ -301,7 +304,9 @@ fn address(text: &str) -> Result<Url, Bad> {
         Err(_) => true,
     });
     if !named || url.as_str() != text {
-        return Err(Bad("write it as browsers do: small letters in front, a slash after the host, no default port, no dot segments"));
+        return Err(Bad(
+            "write it as browsers do: small letters in front, a slash after the host, no default port, no dot segments",
+        ));
     }
     Ok(url)
 }

@@ -23,7 +23,7 @@ const PAGES: [(&str, PathKind, Access, &[&str]); 18] = [
     ("/.well-known/openid-configuration", PathKind::Exact, Access::Open, READ),
     ("/.well-known/oauth-authorization-server", PathKind::Exact, Access::Open, READ),
     ("/oidc/authorize", PathKind::Exact, Access::Open, FORM), // it looks for the session itself: "unknown" is no "nobody" there
-    ("/oidc/logout", PathKind::Exact, Access::Open, FORM), // the same
+    ("/oidc/logout", PathKind::Exact, Access::Open, FORM),    // the same
     ("/oidc/token", PathKind::Exact, Access::Open, SEND),
     ("/oidc/userinfo", PathKind::Exact, Access::Open, FORM),
     ("/oidc/introspect", PathKind::Exact, Access::Open, SEND),

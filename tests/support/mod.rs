@@ -19,6 +19,7 @@ pub mod provider;
 pub mod raw;
 pub mod redis;
 pub mod register;
+pub mod relying;
 pub mod strict;
 pub mod tls;
 pub mod traveller;

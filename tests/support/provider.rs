@@ -65,8 +65,10 @@ pub fn client(name: &str, more: &str) -> String {
 
 /// The filings of a provider: a hall with several programs, and another platform.
 pub fn filings() -> Vec<Filing> {
-    let hall = Filing::of("hall", "330100").with("attributes = [\"name\"]").client(&client("hall", "scopes = [\"profile\"]"));
-    let refreshing = "grant_types = [\"authorization_code\", \"refresh_token\"]\nscopes = [\"profile\", \"offline_access\"]";
+    let hall =
+        Filing::of("hall", "330100").with("attributes = [\"name\"]").client(&client("hall", "scopes = [\"profile\"]"));
+    let refreshing =
+        "grant_types = [\"authorization_code\", \"refresh_token\"]\nscopes = [\"profile\", \"offline_access\"]";
     let hall = hall.client(&client("hall.app", refreshing));
     let hall = hall.client(&client("hall.post", "token_endpoint_auth_method = \"client_secret_post\""));
     let hall = hall.client(&client("hall.pushing", "require_pushed_authorization_requests = true"));
@@ -178,7 +180,11 @@ impl Provider {
     }
 
     /// The parameters that `client` gets back at once.
-    pub async fn answered(&self, live: Option<&Arc<Live>>, change: &[(&str, Option<&str>)]) -> BTreeMap<String, String> {
+    pub async fn answered(
+        &self,
+        live: Option<&Arc<Live>>,
+        change: &[(&str, Option<&str>)],
+    ) -> BTreeMap<String, String> {
         answer_in(&self.asks(live, change).await.unwrap())
     }
 
@@ -307,7 +313,8 @@ pub fn answer_in(step: &Step) -> BTreeMap<String, String> {
 
 /// Header and claims of a token, as they stand in it.
 pub fn parts_of(token: &str) -> (Value, Value) {
-    let part = |place| serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(place).unwrap()).unwrap()).unwrap();
+    let part =
+        |place| serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(place).unwrap()).unwrap()).unwrap();
     (part(0), part(1))
 }
 
