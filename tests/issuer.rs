@@ -832,8 +832,29 @@ async fn an_id_token_hint_with_a_key_of_its_own_is_refused() {
 }
 
 #[tokio::test]
-async fn a_token_of_ours_of_another_type_is_no_id_token_hint() {
-    // An assertion for a platform is signed by the same key; so is a logout token.
+async fn an_id_token_hint_lacks_nothing_and_is_of_no_other_type_though_our_own_key_signed_it() {
+    let provider = Provider::open().await;
+    let live = provider.signed_in("wang").await;
+    let good = parts_of(&provider.tokens(&live, "hall").await.text("id_token")).1;
+    let told = async |token_type: &str, change: &dyn Fn(&mut Value)| {
+        let mut claims = good.clone();
+        change(&mut claims);
+        let hint = provider.keys.sign(token_type, &claims, provider.now()).unwrap();
+        farewell(&provider, Some(&live), &[("id_token_hint", &hint)]).await
+    };
+    assert_eq!(told("JWT", &|_| ()).await, Ok(Farewell::Ends { then: None }));
+    for claim in ["iss", "aud", "sub", "exp"] {
+        let without = told("JWT", &|claims| drop(claims.as_object_mut().unwrap().remove(claim))).await;
+        assert_eq!(without, Err(Refused::BadHint), "without {claim}");
+    }
+    assert_eq!(told("JWT", &|claims| claims["iss"] = json!("https://other.example")).await, Err(Refused::BadHint));
+    for token_type in ["logout+jwt", "yimen-assertion+jwt", "at+jwt", "jwt"] {
+        assert_eq!(told(token_type, &|_| ()).await, Err(Refused::BadHint), "{token_type}");
+    }
+}
+
+#[tokio::test]
+async fn neither_an_access_token_nor_another_client_s_token_is_a_hint() {
     let provider = Provider::open().await;
     let live = provider.signed_in("wang").await;
     let good = provider.tokens(&live, "hall").await;
@@ -871,6 +892,25 @@ async fn only_the_id_token_of_this_very_session_signs_out_without_a_question() {
         farewell(&provider, Some(&stranger), &[("id_token_hint", &hint)]).await,
         Ok(Farewell::Asks { .. })
     ));
+}
+
+#[tokio::test]
+async fn a_hint_of_a_retired_key_is_good_as_long_as_the_key_is_published() {
+    let provider = Provider::open().await;
+    let live = provider.signed_in("wang").await;
+    let old = provider.tokens(&live, "hall").await.text("id_token");
+    yimen::identity::Keys::rotate(&provider.folder.path().join("keys"), provider.now()).unwrap();
+    provider.passes(700);
+    provider.keys.reload(provider.now()).unwrap();
+    let new = provider.tokens(&live, "hall").await.text("id_token");
+    assert_ne!(parts_of(&old).0["kid"], parts_of(&new).0["kid"], "the next key signs");
+    for hint in [&old, &new] {
+        let ends = farewell(&provider, Some(&live), &[("id_token_hint", hint)]).await;
+        assert_eq!(ends, Ok(Farewell::Ends { then: None }));
+    }
+    provider.passes(24 * 3600);
+    assert_eq!(farewell(&provider, None, &[("id_token_hint", &new)]).await, Ok(Farewell::Over { then: None }));
+    assert_eq!(farewell(&provider, None, &[("id_token_hint", &old)]).await, Err(Refused::BadHint));
 }
 
 #[tokio::test]

@@ -78,7 +78,7 @@ impl Resolve for Guarded {
         let policy = self.0.clone();
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            // The port is not known here; `tell` has judged it with the name.
+            // Names may lead elsewhere than a moment before, when `tell` looked.
             let good: Vec<SocketAddr> =
                 found.filter(|address| policy.admits_address(address.ip(), 0).is_ok()).collect();
             if good.is_empty() {
@@ -111,6 +111,15 @@ impl Messenger {
         let Some((url, host, port)) = place(address) else { return Told::Blocked };
         if self.addresses.admits(&host, port).is_err() {
             return Told::Blocked;
+        }
+        // With the port, which the resolver of the call is not told: our own listeners are not called either.
+        match timeout(DEADLINE, tokio::net::lookup_host((host.as_str(), port))).await {
+            Ok(Ok(mut found)) => {
+                if found.any(|address| self.addresses.admits_address(address.ip(), port).is_err()) {
+                    return Told::Blocked;
+                }
+            }
+            Ok(Err(_)) | Err(_) => return Told::Failed,
         }
         let sent = self.client.post(url).form(&[("logout_token", token)]).send();
         match timeout(DEADLINE, sent).await {

@@ -43,6 +43,7 @@ pub struct Provider {
     pub issuer: Issuer,
     pub sessions: Arc<Sessions>,
     pub routes: Arc<LiveTable>,
+    pub keys: Arc<Keys>,
     pub metrics: Arc<Metrics>,
     pub folder: TempDir,
     now: Mutex<Timestamp>,
@@ -117,7 +118,7 @@ impl Provider {
         let parts = IssuerParts {
             sessions: sessions.clone(),
             keys: keys.clone(),
-            assertions: Arc::new(Assertions::new(&identity, keys, metrics.clone()).unwrap()),
+            assertions: Arc::new(Assertions::new(&identity, keys.clone(), metrics.clone()).unwrap()),
             routes: routes.clone(),
             seal: SealKey::new([8; 32]).unwrap(),
             token_key: [7; 32],
@@ -130,7 +131,7 @@ impl Provider {
             addresses: Arc::new(AddressPolicy::new(loopback, Vec::new())),
             metrics: metrics.clone(),
         };
-        Self { issuer: Issuer::new(parts).unwrap(), sessions, routes, metrics, folder, now: Mutex::new(now) }
+        Self { issuer: Issuer::new(parts).unwrap(), sessions, routes, keys, metrics, folder, now: Mutex::new(now) }
     }
 
     /// The time of this test.
