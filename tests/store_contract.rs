@@ -327,8 +327,9 @@ async fn a_sign_on_ends_with_its_session_and_is_told_once(store: &ShortLived) {
 async fn sign_ons_go_over_to_the_session_that_replaces_theirs(store: &ShortLived) {
     store.put_session(put(&key(1), "alice", now())).await.unwrap();
     store.sign_on(sign_on(&key(1), "hall", &key(11), b"a"), now()).await.unwrap();
-    let replaced = PutSession { replaces: Some(&key(1)), carries: true, ..put(&key(2), "alice", now()) };
-    store.put_session(replaced).await.unwrap();
+    let (one, two) = (key(1), key(2));
+    let replacing = PutSession { replaces: Some(&one), carries: true, ..put(&two, "alice", now()) };
+    store.put_session(replacing).await.unwrap();
     assert_eq!(store.signed_on(&key(11), now()).await.unwrap(), Some(key(2)));
     assert_eq!(store.sign_on(sign_on(&key(2), "hall", &key(12), b"b"), now()).await.unwrap(), b"a");
     assert!(store.sign_offs(10, now()).await.unwrap().is_empty());
