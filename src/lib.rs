@@ -10,8 +10,9 @@
 //! | [`server`] | how the rooms are built and the listeners opened | all below |
 //! | [`gateway`] | the public listener: arrive admit resolve protect forward answer finish | portal session identity routing usage metrics |
 //! | [`management`] | the management listener | registry usage session identity routing metrics |
-//! | [`portal`] | pages a person sees | session identity routing metrics |
+//! | [`portal`] | pages a person sees | issuer session identity routing metrics |
 //! | [`registry`] | filings: read, review, history, compile into a candidate table, publish; reports | usage routing store metrics |
+//! | [`issuer`] | OpenID Provider for platforms outside the proxy: authorize, token, logout | session identity routing store metrics |
 //! | [`session`] | remembers who it is | store metrics |
 //! | [`identity`] | finds out who it is; signs the assertion | store metrics |
 //! | [`usage`] | how much each platform is used, and which nobody needs | store |
@@ -29,6 +30,7 @@ pub mod demo;
 pub mod domain;
 pub mod gateway;
 pub mod identity;
+pub mod issuer;
 pub mod management;
 pub mod metrics;
 pub mod portal;

@@ -64,7 +64,9 @@ fn settings() -> BTreeSet<String> {
         }
     }
     let reads = ["parsed(", "required(", "number(", "flag(", "list(", "file("];
-    for (name, place) in [("rate", "rate[]"), ("callers", "management.caller[]"), ("sign_in", "sign_in")] {
+    for (name, place) in
+        [("issuer", "issuer"), ("rate", "rate[]"), ("callers", "management.caller[]"), ("sign_in", "sign_in")]
+    {
         let source = file(&format!("src/config/{name}.rs"));
         keys.extend(keys_of(&source, &reads).iter().map(|key| format!("{place}.{key}")));
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use yimen::config::SessionStoreConfig;
 use yimen::domain::Timestamp;
 use yimen::metrics::Metrics;
-use yimen::store::{NameKey, Notice, PutSession, SessionKey, ShortLived, StoreError};
+use yimen::store::{NameKey, Notice, PutSession, PutSignOn, SessionKey, ShortLived, StoreError};
 
 use crate::support::redis::Redis;
 use crate::support::until;
@@ -53,6 +53,8 @@ on_both! {
     a_counter_counts_to_its_window_and_starts_again
     a_meter_lets_a_burst_through_and_then_one_an_interval
     a_follower_hears_of_every_end
+    a_sign_on_ends_with_its_session_and_is_told_once
+    sign_ons_go_over_to_the_session_that_replaces_theirs
 }
 
 fn key(number: u8) -> SessionKey {
@@ -71,6 +73,7 @@ fn put<'a>(key: &'a SessionKey, subject: &'a str, now: Timestamp) -> PutSession<
         parent: None,
         labels: &[],
         replaces: None,
+        carries: false,
         begun_at: now,
         expires_at: now.plus(HOUR),
         ends_at: now.plus(2 * HOUR),
@@ -325,4 +328,41 @@ fn settings_that_cannot_work_are_refused_at_once() {
     let file = SessionStoreConfig::Sqlite("/proc/no/such/folder/s.db".into());
     let opened = ShortLived::open(file, Duration::from_millis(100), NameKey::new(&[5; 32]), metrics);
     assert!(opened.unwrap_err().to_string().contains("/proc/no/such/folder/s.db cannot be used"));
+}
+
+fn sign_on<'a>(parent: &'a SessionKey, client: &'a str, key: &'a SessionKey, value: &'a [u8]) -> PutSignOn<'a> {
+    PutSignOn { parent, client, key, value, ends_at: now().plus(HOUR) }
+}
+
+async fn a_sign_on_ends_with_its_session_and_is_told_once(store: &ShortLived) {
+    store.put_session(put(&key(1), "alice", now())).await.unwrap();
+    let put_on =
+        async |client, number, value| store.sign_on(sign_on(&key(1), client, &key(number), value), now()).await;
+    assert_eq!(put_on("hall", 11, b"a").await.unwrap(), b"a");
+    assert_eq!(put_on("hall", 12, b"b").await.unwrap(), b"a", "one for each client");
+    assert_eq!(put_on("archive", 13, b"c").await.unwrap(), b"c");
+    assert_eq!(store.signed_on(&key(11), now()).await.unwrap(), Some(key(1)));
+    assert_eq!(store.signed_on(&key(12), now()).await.unwrap(), None);
+    assert_eq!(store.sign_offs(10, now()).await.unwrap(), Vec::<Vec<u8>>::new());
+    store.delete(&key(1)).await.unwrap();
+    assert_eq!(store.signed_on(&key(11), now()).await.unwrap(), None);
+    assert!(matches!(put_on("hall", 14, b"d").await, Err(StoreError::ParentGone)));
+    let takers = (0..20).map(|_| store.sign_offs(1, now()));
+    let taken: Vec<Vec<Vec<u8>>> = futures_util::future::try_join_all(takers).await.unwrap();
+    let mut told: Vec<Vec<u8>> = taken.into_iter().flatten().collect();
+    told.sort();
+    assert_eq!(told, [b"a", b"c"], "each once, whoever comes");
+}
+
+async fn sign_ons_go_over_to_the_session_that_replaces_theirs(store: &ShortLived) {
+    store.put_session(put(&key(1), "alice", now())).await.unwrap();
+    store.sign_on(sign_on(&key(1), "hall", &key(11), b"a"), now()).await.unwrap();
+    let (one, two) = (key(1), key(2));
+    let replacing = PutSession { replaces: Some(&one), carries: true, ..put(&two, "alice", now()) };
+    store.put_session(replacing).await.unwrap();
+    assert_eq!(store.signed_on(&key(11), now()).await.unwrap(), Some(key(2)));
+    assert_eq!(store.sign_on(sign_on(&key(2), "hall", &key(12), b"b"), now()).await.unwrap(), b"a");
+    assert!(store.sign_offs(10, now()).await.unwrap().is_empty());
+    store.put_session(PutSession { replaces: Some(&key(2)), ..put(&key(3), "bob", now()) }).await.unwrap();
+    assert_eq!(store.sign_offs(10, now()).await.unwrap(), [b"a"]);
 }

@@ -85,6 +85,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: KeyCommand,
     },
+    /// Make credentials for clients of the OpenID Provider.
+    Client {
+        #[command(subcommand)]
+        command: ClientCommand,
+    },
     /// Manage the tokens that open the management API, in the store itself: for the first one, and when none is left.
     Token {
         /// Settings that name the store.
@@ -298,6 +303,12 @@ pub(crate) struct Add {
     /// File with the password; stdin when absent.
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClientCommand {
+    /// Make a secret: itself on stdout, shown this once, for the client; what is filed of it on stderr.
+    Secret,
 }
 
 #[derive(Debug, Subcommand)]

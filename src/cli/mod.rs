@@ -17,12 +17,12 @@ use std::path::Path;
 
 pub use arguments::Arguments;
 
-use self::arguments::{AccountCommand, Command, KeyCommand, SessionCommand, TokenCommand};
+use self::arguments::{AccountCommand, ClientCommand, Command, KeyCommand, SessionCommand, TokenCommand};
 use self::remote::Call;
 use crate::config::{self, Config, ConfigError};
 use crate::demo;
 use crate::domain::Timestamp;
-use crate::identity::Keys;
+use crate::identity::{Keys, client_secret};
 use crate::registry::sample;
 
 /// What a command leaves behind.
@@ -62,6 +62,7 @@ pub fn run(arguments: Arguments, say: fn(&str)) -> Outcome {
         Command::Account { config, command } => with_config(&config, |config| account(&config, &command)),
         Command::Key { config, command } => with_config(&config, |config| key(&config, &command)),
         Command::Session { config, command } => with_config(&config, |config| session(&config, &command)),
+        Command::Client { command: ClientCommand::Secret } => secret(),
         Command::Token { config, command } => with_config(&config, |config| token(&config, command)),
         Command::Filing { called, command } => remote::run(&called, Call::Filing(command)),
         Command::Platform { called, command } => remote::run(&called, Call::Platform(command)),
@@ -109,6 +110,17 @@ fn token(config: &Config, command: TokenCommand) -> Outcome {
 fn session(config: &Config, command: &SessionCommand) -> Outcome {
     match people::sessions(config, command) {
         Ok(text) => Outcome::done(text),
+        Err(fault) => Outcome::failed(FAILED, fault),
+    }
+}
+
+fn secret() -> Outcome {
+    match client_secret() {
+        Ok((secret, hash)) => Outcome {
+            text: format!("{}\n", *secret),
+            complaint: format!("give it to the client, and file: secret_sha256 = [\"{hash}\"]"),
+            status: 0,
+        },
         Err(fault) => Outcome::failed(FAILED, fault),
     }
 }

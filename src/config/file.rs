@@ -13,7 +13,7 @@ use super::used::{
     PostgresConfig, ProvidersConfig, PublicConfig, RedisConfig, RegisterConfig, RegisterStoreConfig, RuntimeConfig,
     SessionConfig, SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
 };
-use super::{callers, rate, sign_in};
+use super::{callers, issuer, rate, sign_in};
 use crate::domain::{DivisionCode, PlatformDomain, Zone};
 use crate::written::{Document, Fields, Mistake, Mistakes};
 
@@ -80,6 +80,7 @@ impl Reading<'_> {
         let sign_in = sign_in::sign_in(self.root.section("sign_in"), |path| self.at(path));
         let providers = self.providers(&folder);
         let register = self.register();
+        let issuer = issuer::read(self.root.section("issuer"), self.folder);
         let (limits, runtime, log) = (self.limits(), self.runtime(), self.log());
         let rates = self.root.tables("rate").into_iter().filter_map(rate::policy).collect();
         self.root.finish();
@@ -95,6 +96,7 @@ impl Reading<'_> {
             identity,
             sign_in,
             providers,
+            issuer,
             limits,
             rates,
             runtime,

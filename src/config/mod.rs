@@ -8,6 +8,7 @@ mod certificate;
 mod certificates;
 mod clients;
 mod file;
+mod issuer;
 mod network;
 mod rate;
 mod realm;
@@ -20,6 +21,7 @@ pub use certificate::{CertificateError, Served, served};
 pub use certificates::{Certificates, Stamp};
 pub use clients::{clients_signed_by, clients_with_certificates};
 pub use file::{ConfigError, load, read};
+pub use issuer::IssuerConfig;
 pub use network::{BadNetwork, Network};
 pub use rate::{RateKey, RatePolicy, WhenAway};
 pub use realm::{

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::issuer::IssuerConfig;
 use super::network::Network;
 use super::rate::RatePolicy;
 use super::realm::{RealmConfig, RealmPlace};
@@ -34,6 +35,8 @@ pub struct Config {
     pub sign_in: SignInConfig,
     /// Provider realms, and what all of them may.
     pub providers: ProvidersConfig,
+    /// The OpenID Provider.
+    pub issuer: IssuerConfig,
     /// What one request may take.
     pub limits: LimitsConfig,
     /// How often somebody may ask (no policies).

@@ -175,6 +175,11 @@ impl Assertions {
         Ok(header)
     }
 
+    /// The name that a platform knows a subject by: `sub` of assertions and of everything else that platform gets.
+    pub fn subject_at(&self, platform: &PlatformId, subject: &str) -> String {
+        self.pairwise.subject(platform, subject)
+    }
+
     fn mint(
         &self,
         request: &AssertionRequest<'_>,

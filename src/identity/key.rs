@@ -89,6 +89,12 @@ impl SigningKey {
     pub(super) fn sign(&self, claims: &impl Serialize) -> Result<String, IdentityError> {
         encode(&self.header, claims, &self.private).map_err(|_| IdentityError::Crypto("signing"))
     }
+
+    /// The same for a token of another type.
+    pub(super) fn sign_as(&self, token_type: &str, claims: &impl Serialize) -> Result<String, IdentityError> {
+        let header = Header { typ: Some(token_type.to_owned()), ..self.header.clone() };
+        encode(&header, claims, &self.private).map_err(|_| IdentityError::Crypto("signing"))
+    }
 }
 
 fn read_pem(pem: &str) -> jsonwebtoken::errors::Result<(EncodingKey, Jwk)> {

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use jsonwebtoken::jwk::JwkSet;
+use jsonwebtoken::jwk::{Jwk, JwkSet};
+use serde::Serialize;
 
 use super::error::IdentityError;
 use super::key::{KeyName, SigningKey};
@@ -122,6 +123,16 @@ impl Keys {
     pub fn jwks(&self, now: Timestamp) -> Bytes {
         let set = JwkSet { keys: self.ring.load().published(now).map(|key| key.public.clone()).collect() };
         serde_json::to_vec(&set).unwrap_or_default().into()
+    }
+
+    /// A JWT of these claims, of a type that is no assertion's. `Err`: no key, or the library refused.
+    pub fn sign(&self, token_type: &str, claims: &impl Serialize, now: Timestamp) -> Result<String, IdentityError> {
+        self.signing(now)?.sign_as(token_type, claims)
+    }
+
+    /// The published key of this name.
+    pub(super) fn public(&self, kid: &str, now: Timestamp) -> Option<Jwk> {
+        self.ring.load().published(now).find(|key| key.name.kid == kid).map(|key| key.public.clone())
     }
 
     pub(super) fn signing(&self, now: Timestamp) -> Result<Arc<SigningKey>, IdentityError> {

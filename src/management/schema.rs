@@ -485,13 +485,14 @@ fn of_documents() -> Vec<(&'static str, Schema)> {
                 "A filing, in the form of `routes/platforms/*.toml`.",
                 keys! {
                     "platform": reference("FilingPlatform"), "upstream?": list(reference("FilingUpstream"), 1000),
-                    "route?": list(reference("FilingRoute"), 1000),
+                    "route?": list(reference("FilingRoute"), 1000), "client?": list(reference("FilingClient"), 20),
                 },
             ),
         ),
         ("FilingPlatform", filing_platform()),
         ("FilingUpstream", filing_upstream()),
         ("FilingRoute", filing_route()),
+        ("FilingClient", filing_client()),
         ("Document", any_object("Anything that may be a filing.")),
         ("FilingPatch", any_object("A merge patch (RFC 7396) of a filing: `null` takes a key away.")),
     ]
@@ -525,6 +526,27 @@ fn filing_upstream() -> Schema {
             "address": text_of(r"^[a-z0-9._:\[\]-]{1,253}:[0-9]{1,5}$"), "weight?": number(1, 100), "tls?": flag(),
             "http2?": flag(), "canary?": flag(), "server_name?": text_of(HOST), "ca?": text(),
             "client_certificate?": text(), "client_key?": text(),
+        },
+    )
+}
+
+fn filing_client() -> Schema {
+    let uri = || text_of("^https?://[!-~]{1,1000}$");
+    let key = keys! {
+        "kty": words(&["EC", "OKP", "RSA"]), "kid?": text(), "use?": text(), "alg?": text(), "crv?": text(), "x?": text(),
+        "y?": text(), "n?": text(), "e?": text(),
+    };
+    object(
+        "A program of the platform that signs people in through the gateway (OpenID Connect). Of a secret only its hash is filed.",
+        keys! {
+            "client_id?": text_of("^[a-z0-9.-]{1,100}$"), "redirect_uris": list(uri(), 50),
+            "post_logout_redirect_uris?": list(uri(), 50), "backchannel_logout_uri?": uri(),
+            "token_endpoint_auth_method?": words(&["client_secret_basic", "client_secret_post", "private_key_jwt"]),
+            "secret_sha256?": list(text_of("^[0-9a-f]{64}$"), 4),
+            "jwks?": object("Public keys (RFC 7517).", keys! { "keys": list(object("A public key.", key), 4) }),
+            "grant_types?": list(words(&["authorization_code", "refresh_token"]), 2),
+            "scopes?": list(words(&["openid", "profile", "phone", "offline_access"]), 4),
+            "require_pushed_authorization_requests?": flag(), "consent?": flag(),
         },
     )
 }

@@ -94,6 +94,12 @@ pub struct Metrics {
     pub sign_ins: IntCounterVec,
     /// `yimen_sign_outs_total`.
     pub sign_outs: IntCounter,
+    /// `yimen_issuer_authorizations_total{result}`: `code`, `error`, `sign_in`, `refused`.
+    pub issuer_authorizations: IntCounterVec,
+    /// `yimen_issuer_tokens_total{grant,result}`: grant is `code`, `refresh`, `other`, `none`; result is `ok` or the standard's word.
+    pub issuer_tokens: IntCounterVec,
+    /// `yimen_backchannel_logouts_total{result}`: `ok`, `refused`, `failed`, `blocked`.
+    pub backchannel_logouts: IntCounterVec,
     /// `yimen_assertions_signed_total`.
     pub assertions_signed: IntCounter,
     /// `yimen_assertions_reused_total`.
@@ -321,6 +327,24 @@ impl Metrics {
             )?,
             sign_ins: counters(&r, "yimen_sign_ins_total", "Sign-in attempts, by result.", &["result"])?,
             sign_outs: counter(&r, "yimen_sign_outs_total", "Sign-outs.")?,
+            issuer_authorizations: counters(
+                &r,
+                "yimen_issuer_authorizations_total",
+                "Authorization requests to the OpenID Provider, by what became of them.",
+                &["result"],
+            )?,
+            issuer_tokens: counters(
+                &r,
+                "yimen_issuer_tokens_total",
+                "Calls of clients for tokens, by result.",
+                &["grant", "result"],
+            )?,
+            backchannel_logouts: counters(
+                &r,
+                "yimen_backchannel_logouts_total",
+                "Clients to be told that a session was ended, by result.",
+                &["result"],
+            )?,
             assertions_signed: counter(&r, "yimen_assertions_signed_total", "Assertions signed.")?,
             assertions_reused: counter(&r, "yimen_assertions_reused_total", "Assertions used again.")?,
             signing_keys: gauges(&r, "yimen_signing_keys", "Assertion keys, by state.", &["state"])?,

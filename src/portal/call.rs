@@ -15,6 +15,7 @@ use super::{Visitor, cookies, device, sign_in};
 use crate::config::SessionConfig;
 use crate::domain::{DivisionCode, Timestamp};
 use crate::identity::{Accounts, By, Factors, IdentityError, Keys, People, Realms, Tries};
+use crate::issuer::Issuer;
 use crate::metrics::Metrics;
 use crate::routing::{Divisions, Items, LiveTable};
 use crate::session::{CookieRead, SessionError, SessionId, SessionKey, Sessions, cookie};
@@ -34,6 +35,7 @@ pub(super) struct Rooms {
     pub(super) tries: Tries,
     pub(super) keys: Arc<Keys>,
     pub(super) realms: Arc<Realms>,
+    pub(super) issuer: Arc<Issuer>,
     pub(super) divisions: Arc<Divisions>,
     pub(super) items: Arc<Items>,
     pub(super) forms: Forms,

@@ -15,13 +15,15 @@ use super::language::Language;
 use super::region_of;
 use super::router::{Portal, PortalParts, Visitor};
 use crate::config::{
-    IdentityConfig, MessengerConfig, ProvidersConfig, RealmPlace, RedisConfig, SessionConfig, SessionStoreConfig,
-    SignInConfig,
+    AddressPolicy, IdentityConfig, IssuerConfig, MessengerConfig, ProvidersConfig, RealmPlace, RedisConfig,
+    SessionConfig, SessionStoreConfig, SignInConfig,
 };
 use crate::domain::{Assurance, DivisionCode, Level, SubjectKind, SubjectRole, Timestamp};
 use crate::identity::{
-    Accounts, By, Factors, Grant, Keys, Messenger, NewAccount, Password, People, Realms, RealmsParts, Tries, Vault,
+    Accounts, Assertions, By, Factors, Grant, Keys, Messenger, NewAccount, Password, People, Realms, RealmsParts,
+    Tries, Vault,
 };
+use crate::issuer::{Issuer, IssuerParts};
 use crate::metrics::Metrics;
 use crate::routing::{Divisions, Items, LiveTable, Platform, PlatformState, RouteTable};
 use crate::session::{CookieRead, Lookup, SealKey, Sessions, cookie};
@@ -145,16 +147,36 @@ impl Desk {
         let divisions = Divisions::read(File::open(routes.join("divisions.csv")).unwrap(), no_streets).unwrap();
         let items = Items::read(File::open(routes.join("items.csv")).unwrap()).unwrap();
         let (divisions, items) = (Arc::new(divisions), Arc::new(items));
+        let keys = Arc::new(Keys::load_or_create(&identity, now, metrics.clone()).unwrap());
         let table = RouteTable::compile(divisions.clone(), items.clone(), &[], vec![clinic()]).table;
+        let live = Arc::new(LiveTable::new(table));
+        let issuer = IssuerParts {
+            sessions: sessions.clone(),
+            keys: keys.clone(),
+            assertions: Arc::new(Assertions::new(&identity, keys.clone(), metrics.clone()).unwrap()),
+            routes: live.clone(),
+            seal: SealKey::new([8; 32]).unwrap(),
+            token_key: [9; 32],
+            origin: ORIGIN.to_owned(),
+            config: IssuerConfig {
+                code_life: Duration::from_secs(60),
+                access_life: Duration::from_secs(300),
+                logout_ca: None,
+            },
+            addresses: Arc::new(AddressPolicy::default()),
+            metrics: metrics.clone(),
+        };
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default(); // another test did it
         let portal = Portal::new(PortalParts {
+            issuer: Arc::new(Issuer::new(issuer).unwrap()),
             sessions: sessions.clone(),
             accounts: accounts.clone(),
             people: people.clone(),
-            routes: Arc::new(LiveTable::new(table)),
+            routes: live,
             factors: Arc::new(factors),
             tries,
             realms,
-            keys: Arc::new(Keys::load_or_create(&identity, now, metrics.clone()).unwrap()),
+            keys,
             divisions,
             items,
             form_key: [7; 32],
@@ -204,6 +226,7 @@ fn clinic() -> Platform {
         inflight_max: None,
         canary: None,
         health: None,
+        clients: Box::default(),
         routes: [].into(),
     }
 }

@@ -27,6 +27,12 @@ impl Language {
         chosen.unwrap_or_else(|| Self::from_accept_language(asked().unwrap_or_default()))
     }
 
+    /// Whether the visitor has chosen one on a page of ours.
+    pub(super) fn is_chosen(headers: &HeaderMap) -> bool {
+        let cookies = headers.get_all(COOKIE).iter().map(http::HeaderValue::as_bytes);
+        cookies::value(cookies, COOKIE_NAME).and_then(Self::from_word).is_some()
+    }
+
     /// By RFC 9110 section 12.5.4: the language of ours with the highest weight, the first one of equals. Chinese when nothing
     /// is asked for or anything will do; English when only other languages are.
     pub fn from_accept_language(text: &str) -> Self {

@@ -4,7 +4,7 @@
 //! passkeys, which no browser shows without a script.
 //! Cost:  some 20 µs a page; a password check waits on identity's threads, not here.
 //! Fails: with a page that says what to do now (`failure`). A session store that does not answer never means "signed out".
-//! Knows: session, identity, routing, audit. Its answers carry their own security headers; the gateway adds its own.
+//! Knows: issuer, session, identity, routing, audit. Its answers carry their own security headers; the gateway adds its own.
 
 mod account;
 mod answer;
@@ -28,6 +28,7 @@ mod identities;
 mod key_set;
 mod known_device;
 mod language;
+mod oidc;
 mod privacy;
 mod provider;
 mod region;

@@ -15,12 +15,13 @@ use super::form::Forms;
 use super::language::Language;
 use super::return_to::ReturnTo;
 use super::{
-    account, answer, consent, erasure, factors, home, identities, key_set, privacy, provider, region, sign_in,
+    account, answer, consent, erasure, factors, home, identities, key_set, oidc, privacy, provider, region, sign_in,
     sign_out, subject,
 };
 use crate::config::SessionConfig;
 use crate::domain::{ClientCertificate, DivisionCode, Timestamp};
 use crate::identity::{Accounts, Factors, Keys, People, Realms, Tries};
+use crate::issuer::Issuer;
 use crate::metrics::Metrics;
 use crate::routing::{Divisions, Items, LiveTable};
 use crate::session::{Live, Sessions};
@@ -46,6 +47,8 @@ pub struct PortalParts {
     pub keys: Arc<Keys>,
     /// Providers by which people sign in.
     pub realms: Arc<Realms>,
+    /// OpenID Provider for clients.
+    pub issuer: Arc<Issuer>,
     /// The tree that the region picker walks.
     pub divisions: Arc<Divisions>,
     /// What can be searched for.
@@ -98,6 +101,7 @@ impl Portal {
             tries,
             keys,
             realms,
+            issuer,
             divisions,
             items,
             form_key,
@@ -114,6 +118,7 @@ impl Portal {
             tries,
             keys,
             realms,
+            issuer,
             divisions,
             items,
             forms,
@@ -146,6 +151,15 @@ impl Portal {
             .route("/account/identities/link", post(identities::link))
             .route("/account/identities/unlink", post(identities::unlink))
             .route("/.well-known/jwks.json", get(key_set::show))
+            .route("/.well-known/openid-configuration", get(oidc::metadata))
+            .route("/.well-known/oauth-authorization-server", get(oidc::metadata))
+            .route("/oidc/authorize", get(oidc::authorize).post(oidc::authorize))
+            .route("/oidc/logout", get(oidc::farewell).post(oidc::farewell))
+            .route("/oidc/token", post(oidc::token))
+            .route("/oidc/userinfo", get(oidc::userinfo).post(oidc::userinfo))
+            .route("/oidc/introspect", post(oidc::introspect))
+            .route("/oidc/revoke", post(oidc::revoke))
+            .route("/oidc/par", post(oidc::push))
             .fallback(no_page)
             .method_not_allowed_fallback(no_method);
         Self { rooms, router }

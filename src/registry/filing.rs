@@ -7,11 +7,11 @@ use jiff::civil::Date;
 
 use super::own::OWN_ID;
 use super::words::{Address, Attribute, FilingState, Host, Line};
-use super::{canary, health, route, trust};
+use super::{canary, client, health, route, trust};
 use crate::config::AddressPolicy;
 use crate::domain::{DivisionCode, PlatformDomain, PlatformId, Season, Uscc, Zone};
 use crate::routing::{
-    Action, Division, DivisionKind, Divisions, Items, Platform, PlatformState, Route, Trust, Upstream,
+    Action, Client, Division, DivisionKind, Divisions, Items, Platform, PlatformState, Route, Trust, Upstream,
 };
 use crate::written::{Document, Fields, Mistakes};
 
@@ -114,7 +114,7 @@ impl Filing {
             tables.clear();
         }
         let routes: Vec<Option<Route>> = tables.into_iter().map(|fields| route::read(fields, &asked)).collect();
-        if routes.is_empty() && mistakes.errors() == 0 {
+        if routes.is_empty() && !root.has("client") && mistakes.errors() == 0 {
             root.warning(
                 &root.spot("route"),
                 "a route to serve",
@@ -125,6 +125,7 @@ impl Filing {
             let hint = "add [[upstream]] with `address = \"host:port\"`".to_owned();
             root.mistake(&root.spot("upstream"), "an instance to forward to", Some(hint));
         }
+        let clients = clients(&root, id.as_ref(), known);
         let filing = fields.and_then(|fields| {
             platform(
                 fields,
@@ -133,7 +134,7 @@ impl Filing {
                 division,
                 trusted,
                 upstreams.into_iter().collect(),
-                routes.into_iter().collect(),
+                (routes.into_iter().collect(), clients),
             )
         });
         root.finish();
@@ -162,7 +163,7 @@ fn platform(
     division: Option<&Division>,
     trusted: bool,
     upstreams: Option<Box<[Upstream]>>,
-    routes: Option<Arc<[Route]>>,
+    (routes, clients): (Option<Arc<[Route]>>, Option<Box<[Client]>>),
 ) -> Option<Filing> {
     let line = |key, expected: &str| fields.required::<Line>(key, expected).map(|line| line.0);
     let (name, name_en) = (line("name", "its name in Chinese"), line("name_en", "its name in English"));
@@ -230,6 +231,7 @@ fn platform(
             inflight_max,
             canary,
             health,
+            clients: clients?,
             routes: routes?,
         },
         owner: owner?,
@@ -245,6 +247,22 @@ fn platform(
         state: state?,
         notice,
     })
+}
+
+fn clients(root: &Fields<'_>, platform: Option<&PlatformId>, known: &Known<'_>) -> Option<Box<[Client]>> {
+    let mut tables = root.tables("client");
+    if tables.len() > client::CLIENTS_MAX {
+        root.mistake(&root.spot("client"), format!("at most {} clients", client::CLIENTS_MAX), None);
+        tables.clear();
+    }
+    // Read to its end first, as the others.
+    let clients: Vec<Option<Client>> = tables.into_iter().map(|fields| client::read(fields, platform, known)).collect();
+    let clients: Box<[Client]> = clients.into_iter().collect::<Option<_>>()?;
+    if let Some(id) = client::doubled(&clients) {
+        let hint = format!("`{id}` is there twice; give one another `client_id`");
+        root.mistake(&root.spot("client"), "clients of different names", Some(hint));
+    }
+    Some(clients)
 }
 
 /// In the register the state is a matter of its way there; a document that names one may come from a file.

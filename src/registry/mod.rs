@@ -9,6 +9,7 @@
 
 mod answered;
 mod canary;
+mod client;
 mod error;
 mod filing;
 mod health;

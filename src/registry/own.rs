@@ -11,7 +11,7 @@ const FORM: &[&str] = &["GET", "POST"];
 const SEND: &[&str] = &["POST"];
 
 /// Path, how it is compared, whom it lets in, what it takes.
-const PAGES: [(&str, PathKind, Access, &[&str]); 24] = [
+const PAGES: [(&str, PathKind, Access, &[&str]); 33] = [
     ("/", PathKind::Exact, Access::Optional, READ),
     ("/search", PathKind::Exact, Access::Optional, READ),
     ("/region", PathKind::Exact, Access::Optional, FORM),
@@ -35,6 +35,15 @@ const PAGES: [(&str, PathKind, Access, &[&str]); 24] = [
     ("/account/identities/link", PathKind::Exact, Access::Required, SEND),
     ("/account/identities/unlink", PathKind::Exact, Access::Required, SEND),
     ("/.well-known/jwks.json", PathKind::Exact, Access::Open, READ),
+    ("/.well-known/openid-configuration", PathKind::Exact, Access::Open, READ),
+    ("/.well-known/oauth-authorization-server", PathKind::Exact, Access::Open, READ),
+    ("/oidc/authorize", PathKind::Exact, Access::Open, FORM), // it looks for the session itself: "unknown" is no "nobody" there
+    ("/oidc/logout", PathKind::Exact, Access::Open, FORM),    // the same
+    ("/oidc/token", PathKind::Exact, Access::Open, SEND),
+    ("/oidc/userinfo", PathKind::Exact, Access::Open, FORM),
+    ("/oidc/introspect", PathKind::Exact, Access::Open, SEND),
+    ("/oidc/revoke", PathKind::Exact, Access::Open, SEND),
+    ("/oidc/par", PathKind::Exact, Access::Open, SEND),
     ("/handover", PathKind::Exact, Access::Open, READ), // it looks for the session itself
 ];
 
@@ -66,6 +75,7 @@ pub fn own_platform() -> Option<Platform> {
         inflight_max: None,
         canary: None,
         health: None,
+        clients: Box::default(),
         routes: PAGES.into_iter().map(route).collect(),
     })
 }

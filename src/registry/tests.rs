@@ -296,3 +296,33 @@ fn directory_with(filings: &[(&str, String)]) -> tempfile::TempDir {
     }
     directory
 }
+
+#[test]
+fn a_filing_brings_its_clients_and_every_mistake_in_them_is_told() {
+    let hash = "0f".repeat(32);
+    let client = format!("[[client]]\nredirect_uris = [\"https://a.example/cb\"]\nsecret_sha256 = [\"{hash}\"]\n");
+    let (filing, told) = read(&format!("{GOOD}{client}"));
+    let filing = filing.unwrap();
+    assert_eq!((&*filing.platform.clients[0].id, told.len()), ("xihu-test", 0), "{told:#?}");
+    let bad = |change: &dyn Fn(&str) -> String, key: &str| {
+        let (filing, told) = read(&format!("{GOOD}{}", change(&client)));
+        let named =
+            told.iter().any(|told| told.contains(&format!("client[0].{key}")) || told.contains(&format!("{key}:")));
+        assert!(filing.is_none() && named, "{key}: {told:#?}");
+    };
+    let more = |line: &'static str| move |client: &str| format!("{client}{line}\n");
+    bad(&more("client_id = \"xihu\""), "client_id");
+    bad(&more("client_id = \"xihu-testing\""), "client_id");
+    bad(&|client| client.replace("https:", "http:"), "redirect_uris");
+    bad(&|client| client.replace("redirect_uris = [\"https://a.example/cb\"]", ""), "redirect_uris");
+    bad(&|client| client.replace(&hash, "the secret itself"), "secret_sha256");
+    bad(&|client| client.replace("secret_sha256", "secret"), "secret_sha256");
+    bad(&more("token_endpoint_auth_method = \"none\""), "token_endpoint_auth_method");
+    bad(&more("token_endpoint_auth_method = \"private_key_jwt\""), "jwks");
+    bad(&more("scopes = [\"offline_access\"]"), "scopes");
+    bad(&more("scopes = [\"email\"]"), "scopes");
+    bad(&more("grant_types = [\"implicit\"]"), "grant_types");
+    bad(&more("backchannel_logout_uri = \"ftp://a.example/\""), "backchannel_logout_uri");
+    bad(&more("jwks = { keys = [{ kty = \"EC\", crv = \"P-256\", x = \"AA\", y = \"AA\", d = \"AA\" }] }"), "jwks");
+    bad(&|client| format!("{client}{client}"), "client");
+}

@@ -8,6 +8,7 @@
 //! Fails: `compile` leaves out every filing it refuses and says why; `find` tells apart why nobody answers.
 //! Knows: `domain` only. No I/O, clock or pingora, so every line of it runs in a bench.
 
+mod client;
 mod compile;
 mod divisions;
 mod error;
@@ -27,6 +28,7 @@ mod tests;
 mod trust;
 mod words;
 
+pub use client::{Client, Credentials, Scope};
 pub use compile::Compiled;
 pub use divisions::{Division, DivisionKind, Divisions};
 pub use error::RoutingError;

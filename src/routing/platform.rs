@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::client::Client;
 use super::divisions::Divisions;
 use super::policy::Route;
 use super::trust::Trust;
@@ -40,6 +41,8 @@ pub struct Platform {
     pub canary: Option<Canary>,
     /// How its instances are checked; `None`: only requests say whether they answer.
     pub health: Option<HealthCheck>,
+    /// Its programs that sign people in through the gateway as OpenID Provider.
+    pub clients: Box<[Client]>,
     /// What of it is reachable, and under which policy.
     pub routes: Arc<[Route]>,
 }

@@ -39,6 +39,7 @@ fn platform(id: &str, division: &str, routes: Vec<Route>) -> Platform {
         inflight_max: None,
         canary: None,
         health: None,
+        clients: Box::default(),
         routes: routes.into(),
     }
 }

@@ -14,6 +14,7 @@ use super::service_manager;
 use crate::domain::Timestamp;
 use crate::gateway::{HealthChecks, KeepsUsage};
 use crate::identity::{Keys, Realms, Vault};
+use crate::issuer::Issuer;
 use crate::registry::Register;
 use crate::session::Sessions;
 
@@ -26,6 +27,7 @@ pub(crate) struct Background {
     pub(crate) keys: Arc<Keys>,
     pub(crate) vault: Arc<Vault>,
     pub(crate) realms: Arc<Realms>,
+    pub(crate) issuer: Arc<Issuer>,
     pub(crate) checks: HealthChecks,
     pub(crate) usage: KeepsUsage,
     pub(crate) reload: Reload,
@@ -37,7 +39,8 @@ pub(crate) struct Background {
 impl Background {
     /// Starts it all. What is returned has something left to say after `stopped`, and ends then.
     pub(crate) fn start(self, runtime: &Runtime, stopped: &watch::Receiver<bool>) -> JoinHandle<()> {
-        let Self { register, sessions, keys, vault, realms, checks, usage, reload, metrics_listen, left } = self;
+        let Self { register, sessions, keys, vault, realms, issuer, checks, usage, reload, metrics_listen, left } =
+            self;
         runtime.spawn(register.run(stopped.clone()));
         runtime.spawn(checks.run(stopped.clone()));
         let last = runtime.spawn(usage.run(stopped.clone()));
@@ -45,6 +48,8 @@ impl Background {
         runtime.spawn(async move { sessions.run(watch).await });
         let watch = stopped.clone();
         runtime.spawn(async move { realms.run(watch).await });
+        let watch = stopped.clone();
+        runtime.spawn(async move { issuer.run(watch).await });
         runtime.spawn(reload.run(stopped.clone()));
         runtime.spawn(service_manager::watched(metrics_listen, left));
         let mut watch = stopped.clone();

@@ -45,6 +45,7 @@ use crate::gateway::{ClientCertificates, ConnectionLimits, Front, Gateway, Gatew
 use crate::identity::{
     Accounts, Assertions, Factors, IdentityError, Keys, Messenger, People, Realms, RealmsParts, Tokens, Tries, Vault,
 };
+use crate::issuer::{Issuer, IssuerParts};
 use crate::management::{ManagementError, ManagementParts};
 use crate::metrics::Metrics;
 use crate::portal::{Portal, PortalParts};
@@ -227,6 +228,7 @@ impl Server {
             keys: rooms.keys,
             vault: rooms.vault,
             realms: rooms.realms,
+            issuer: rooms.issuer,
             checks,
             usage,
             reload,
@@ -274,6 +276,7 @@ struct Rooms {
     usage: Arc<Usage>,
     keys: Arc<Keys>,
     realms: Arc<Realms>,
+    issuer: Arc<Issuer>,
     portal: Arc<Portal>,
     waiting_key: [u8; 32],
 }
@@ -298,6 +301,7 @@ impl Rooms {
         let seal = SealKey::load_or_create(&config.session.key_file)?;
         let (form_key, waiting_key) = (seal.derive(b"portal forms"), seal.derive(b"waiting rooms"));
         let transaction_key = seal.derive(b"provider sign-ins");
+        let (issuer_seal, token_key) = (SealKey::new(seal.derive(b"issuer"))?, seal.derive(b"issuer tokens"));
         let sessions =
             Sessions::open(config.session.clone(), config.stores.sessions.clone(), seal, metrics.clone()).await?;
         let usage = Arc::new(Usage::new(durable.clone()));
@@ -320,6 +324,19 @@ impl Rooms {
             metrics: metrics.clone(),
         });
         let realms = realms.await?;
+        let issuer = Issuer::new(IssuerParts {
+            sessions: sessions.clone(),
+            keys: keys.clone(),
+            assertions: assertions.clone(),
+            routes: register.routes().clone(),
+            seal: issuer_seal,
+            token_key,
+            origin: config.public.origin.clone(),
+            config: config.issuer.clone(),
+            addresses: Arc::new(AddressPolicy::of(config)),
+            metrics: metrics.clone(),
+        });
+        let issuer = Arc::new(issuer.map_err(|cause| StartError::system("the OpenID Provider", cause))?);
         let portal = Arc::new(Portal::new(PortalParts {
             sessions: sessions.clone(),
             accounts: accounts.clone(),
@@ -329,6 +346,7 @@ impl Rooms {
             tries,
             keys: keys.clone(),
             realms: realms.clone(),
+            issuer: issuer.clone(),
             divisions: register.rules().divisions.clone(),
             items: register.rules().items.clone(),
             form_key,
@@ -346,6 +364,7 @@ impl Rooms {
             usage,
             keys,
             realms,
+            issuer,
             portal,
             waiting_key,
         })

@@ -33,7 +33,7 @@ impl Sessions {
         id: &SessionId,
         now: Timestamp,
     ) -> Result<Option<T>, SessionError> {
-        let value = self.store.peek(&name(kind, id), self.clock.at(now)).await?;
+        let value = self.store.kept(&name(kind, id), self.clock.at(now)).await?;
         Ok(value.and_then(|value| self.seal.open_of(&id.key(), &value)))
     }
 

@@ -89,7 +89,7 @@ impl SealKey {
     }
 
     /// The same for anything that is kept under the SHA-256 of a secret. Keys of two kinds are never the same bytes.
-    pub(super) fn seal_of(&self, key: &SessionKey, what: &impl Serialize) -> Option<Vec<u8>> {
+    pub fn seal_of(&self, key: &SessionKey, what: &impl Serialize) -> Option<Vec<u8>> {
         let mut text = serde_json::to_vec(what).ok()?;
         let nonce = self.sealing.seal_in_place_append_tag(Aad::from(key.bytes()), &mut text).ok()?;
         let mut record = Vec::with_capacity(1 + KEY_ID + NONCE_LEN + text.len());
@@ -101,7 +101,7 @@ impl SealKey {
     }
 
     /// The opposite of `seal_of`.
-    pub(super) fn open_of<T: DeserializeOwned>(&self, key: &SessionKey, record: &[u8]) -> Option<T> {
+    pub fn open_of<T: DeserializeOwned>(&self, key: &SessionKey, record: &[u8]) -> Option<T> {
         let (&version, rest) = record.split_first()?;
         let (id, rest) = rest.split_at_checked(KEY_ID)?;
         let (nonce, sealed) = rest.split_at_checked(NONCE_LEN)?;

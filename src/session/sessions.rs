@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::sync::{Arc, Once};
+use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use parking_lot::Mutex;
 use prometheus::IntCounter;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::cache::{Cached, Entry};
 use super::clock::Clock;
@@ -56,6 +57,8 @@ pub struct Sessions {
     touches: mpsc::Sender<Touch>,
     /// Taken by `run`.
     pub(super) touched: Mutex<Option<mpsc::Receiver<Touch>>>,
+    /// Woken when this node has ended sessions.
+    ended: Notify,
     /// Whether a record that does not open has been logged.
     unreadable: Once,
     results: Results,
@@ -104,6 +107,7 @@ impl Sessions {
             clock,
             touches,
             touched,
+            ended: Notify::new(),
             unreadable,
             results,
             metrics,
@@ -113,6 +117,16 @@ impl Sessions {
     /// The store, for one-time values and counters of rooms that share it.
     pub fn store(&self) -> &ShortLived {
         &self.store
+    }
+
+    /// The longest that any session lasts.
+    pub fn longest(&self) -> Duration {
+        self.config.absolute
+    }
+
+    /// Waits until this node has ended sessions, for whoever tells others of it; what ended since the last call counts.
+    pub async fn some_ended(&self) {
+        self.ended.notified().await;
     }
 
     /// Whether the end of a session on another node is heard at once. While not, a session is used for a second at most
@@ -152,7 +166,8 @@ impl Sessions {
         }
     }
 
-    /// Begins a session; `replaces` (rotation) dies in the same step, as do the subject's oldest above the limit.
+    /// Begins a session; `replaces` (rotation) dies in the same step, as do the subject's oldest above the limit. Where the
+    /// person stays the same, clients that the replaced session has signed on to go on with the new one.
     pub async fn begin(
         &self,
         mut session: Session,
@@ -165,6 +180,10 @@ impl Sessions {
         session.ends_at = session.ends_at.min(now.plus(self.config.absolute));
         let value = self.seal.seal(&key, &session).ok_or(SessionError::NoRandomness)?;
         let labels: Vec<_> = session.providers.iter().flat_map(ProviderSession::labels).collect();
+        let carries = match replaces {
+            Some(replaced) if session.parent.is_none() => Box::pin(self.is_of_same(replaced, &session, now)).await,
+            _ => false,
+        };
         let put = PutSession {
             key: &key,
             subject: &session.subject,
@@ -172,6 +191,7 @@ impl Sessions {
             parent: session.parent.as_ref(),
             labels: if session.parent.is_none() { &labels } else { &[] },
             replaces,
+            carries,
             begun_at: now,
             expires_at: self.forgotten_at(now, &session),
             ends_at: session.ends_at,
@@ -224,6 +244,16 @@ impl Sessions {
         let ended = self.store.delete_labelled(label).await?;
         self.note_ended(&ended, "provider");
         Ok(ended.len())
+    }
+
+    /// Whether a session is of the same person as another one. A store that does not answer says no; the next call to it fails.
+    async fn is_of_same(&self, key: &SessionKey, other: &Session, now: Timestamp) -> bool {
+        let same = |session: &Session| session.realm == other.realm && session.subject == other.subject;
+        if let Some(entry) = self.cached.get(key) {
+            return same(&entry.live.session);
+        }
+        let stored = self.store.session(key, now).await.ok().flatten();
+        stored.and_then(|stored| self.opened(key, &stored)).is_some_and(|session| same(&session))
     }
 
     fn usable(&self, entry: &Entry, now: Timestamp) -> bool {
@@ -314,6 +344,9 @@ impl Sessions {
 
     pub(super) fn note_ended(&self, keys: &[SessionKey], reason: &str) {
         keys.iter().for_each(|key| self.cached.ended(key));
+        if !keys.is_empty() {
+            self.ended.notify_one();
+        }
         self.metrics.sessions_ended.with_label_values(&[reason]).inc_by(keys.len() as u64);
     }
 }

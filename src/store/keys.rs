@@ -17,6 +17,12 @@ pub(super) const CHILDREN: &str = "yimen:children:";
 pub(super) const LABEL: &str = "yimen:label:";
 /// Redis: `yimen:once:<hex>`, a string.
 pub(super) const ONCE: &str = "yimen:once:";
+/// Redis: `yimen:sign-on:<hex>`, a hash of `value`, `parent`.
+pub(super) const SIGN_ON: &str = "yimen:sign-on:";
+/// Redis: `yimen:sign-ons:<hex of the session>`, a hash: client → sign-on.
+pub(super) const SIGN_ONS: &str = "yimen:sign-ons:";
+/// Redis: a list of the values of sign-ons whose session has ended.
+pub(super) const SIGN_OFFS: &str = "yimen:sign-offs";
 /// Redis: `yimen:rate:<hex>`, a counter.
 pub(super) const RATE: &str = "yimen:rate:";
 /// Redis: the channel on which the key of every ended session is published, in hex.
@@ -30,7 +36,7 @@ pub struct SessionKey([u8; 32]);
 
 impl SessionKey {
     /// From the 32 bytes of a SHA-256.
-    pub fn new(sha256: [u8; 32]) -> Self {
+    pub const fn new(sha256: [u8; 32]) -> Self {
         Self(sha256)
     }
 
@@ -93,6 +99,10 @@ impl NameKey {
 
     pub(super) fn label(&self, name: &[u8]) -> Tag {
         self.tag(b"label\0", name)
+    }
+
+    pub(super) fn client(&self, name: &[u8]) -> Tag {
+        self.tag(b"client\0", name)
     }
 
     pub(super) fn rate(&self, name: &[u8]) -> Tag {

@@ -23,4 +23,4 @@ pub use durable::{
 pub use error::{AwayReason, StoreError};
 pub use keys::{NameKey, SessionKey};
 pub use register_notices::RegisterNotices;
-pub use short_lived::{Ended, Notice, PutSession, ShortLived, StoredSession};
+pub use short_lived::{Ended, Notice, PutSession, PutSignOn, ShortLived, StoredSession};

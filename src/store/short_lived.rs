@@ -31,6 +31,8 @@ pub struct PutSession<'a> {
     pub labels: &'a [Vec<u8>],
     /// The session that ends in the same step (rotation), with its children.
     pub replaces: Option<&'a SessionKey>,
+    /// Whether the replaced session's sign-ons go over to this one: it is the same person, with another id.
+    pub carries: bool,
     /// Now.
     pub begun_at: Timestamp,
     /// When the store may forget it if nobody touches it.
@@ -48,6 +50,21 @@ pub struct Ended {
     pub all: Vec<SessionKey>,
     /// Those of them that had to make room for the new one.
     pub above_limit: Vec<SessionKey>,
+}
+
+/// A client of the OpenID Provider that a session signs on to.
+#[derive(Clone, Copy)]
+pub struct PutSignOn<'a> {
+    /// The session; with its end the sign-on ends.
+    pub parent: &'a SessionKey,
+    /// Which client, in clear; the store learns a keyed hash.
+    pub client: &'a str,
+    /// Where it will be found.
+    pub key: &'a SessionKey,
+    /// The sealed record.
+    pub value: &'a [u8],
+    /// When the store may forget it: the absolute end of the session.
+    pub ends_at: Timestamp,
 }
 
 /// A session as the store has it.
@@ -197,11 +214,32 @@ impl ShortLived {
         call!(self, "take", engine => engine.take(&tag, now))
     }
 
-    /// A one-time value without taking it.
-    pub async fn peek(&self, name: &[u8], now: Timestamp) -> Result<Option<Vec<u8>>, StoreError> {
+    /// A value that was put once, left where it is.
+    pub async fn kept(&self, name: &[u8], now: Timestamp) -> Result<Option<Vec<u8>>, StoreError> {
         self.mend();
         let tag = self.names.once(name);
-        call!(self, "peek", engine => engine.peek(&tag, now))
+        call!(self, "kept", engine => engine.kept(&tag, now))
+    }
+
+    /// The sign-on of this client at this session: a new one, or the one that is there. Its value. `ParentGone` when the session
+    /// has ended.
+    pub async fn sign_on(&self, put: PutSignOn<'_>, now: Timestamp) -> Result<Vec<u8>, StoreError> {
+        self.mend();
+        let client = self.names.client(put.client.as_bytes());
+        call!(self, "sign_on", engine => engine.sign_on(&put, &client, now))
+    }
+
+    /// The session that a sign-on belongs to; `None` when that was ended. A session that expired idle ends no sign-on before its
+    /// absolute end.
+    pub async fn signed_on(&self, sign_on: &SessionKey, now: Timestamp) -> Result<Option<SessionKey>, StoreError> {
+        self.mend();
+        call!(self, "signed_on", engine => engine.signed_on(sign_on, now))
+    }
+
+    /// Takes up to `most` values of sign-ons whose session was ended, by any node; each goes to one caller.
+    pub async fn sign_offs(&self, most: u16, now: Timestamp) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.mend();
+        call!(self, "sign_offs", engine => engine.sign_offs(most, now))
     }
 
     /// Counts one more under `name` and returns the count, which starts again `window` after its first.

@@ -17,6 +17,7 @@ pub struct Filing {
     canaries: Vec<SocketAddr>,
     upstream: String,
     routes: String,
+    clients: String,
     trusted: bool,
 }
 
@@ -31,6 +32,7 @@ impl Filing {
             canaries: Vec::new(),
             upstream: String::new(),
             routes: String::new(),
+            clients: String::new(),
             trusted: true,
         }
     }
@@ -83,14 +85,20 @@ impl Filing {
         self
     }
 
+    /// One more client of the OpenID Provider, by its TOML.
+    pub fn client(mut self, client: &str) -> Self {
+        writeln!(self.clients, "\n[[client]]\n{client}").unwrap();
+        self
+    }
+
     /// Whether it must be pointed at a sample platform.
     pub fn is_unplaced(&self) -> bool {
-        self.upstreams.is_empty()
+        self.upstreams.is_empty() && !(self.routes.is_empty() && !self.clients.is_empty())
     }
 
     /// Writes it where the gateway reads it.
     pub fn write(&self, folder: &Path) {
-        let Self { id, division, platform, upstreams, canaries, upstream, routes, trusted } = self;
+        let Self { id, division, platform, upstreams, canaries, upstream, routes, clients, trusted } = self;
         let mut text = format!(
             "[platform]\nid = \"{id}\"\nname = \"测试平台 {id}\"\nname_en = \"Test platform {id}\"\nowner = \"{OWNER}\"\n\
              division = \"{division}\"\nfunction = \"answers tests\"\nscope = \"tests\"\napproving_body = \"nobody: a test\"\n\
@@ -103,6 +111,6 @@ impl Filing {
         for address in canaries {
             writeln!(text, "\n[[upstream]]\naddress = \"{address}\"\ncanary = true\n{upstream}").unwrap();
         }
-        std::fs::write(folder.join(format!("{id}.toml")), text + routes).unwrap();
+        std::fs::write(folder.join(format!("{id}.toml")), text + routes + clients).unwrap();
     }
 }

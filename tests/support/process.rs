@@ -57,6 +57,11 @@ impl Running {
             .unwrap_or_default()
     }
 
+    /// Its standard input.
+    pub fn input_of(&mut self) -> &mut ChildStdin {
+        self.input.as_mut().expect("an input that is open")
+    }
+
     /// Closes its standard input.
     pub fn close_input(&mut self) {
         self.input = None;

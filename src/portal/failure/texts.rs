@@ -21,7 +21,7 @@ const INTERNAL: Text = Text {
     sentence_en: "Your request was not completed, and the fault is ours. Try again in a moment; if it happens again, tell the help desk the number below.",
 };
 
-const TEXTS: [Text; 60] = [
+const TEXTS: [Text; 65] = [
     Text {
         code: "factors-too-many",
         title_zh: "登录方式已达上限",
@@ -49,6 +49,41 @@ const TEXTS: [Text; 60] = [
         sentence_zh: "设置已超时，或设备没有通过验证。什么都没有改变，请回到“我的账户”重新开始。",
         title_en: "It was not set",
         sentence_en: "It took too long, or the device was not accepted. Nothing has changed; start again from your account page.",
+    },
+    Text {
+        code: "unknown-client",
+        title_zh: "不认识请求登录的平台",
+        sentence_zh: "请求登录的平台没有在本系统备案，所以没有跳转。请回到原平台重试；仍不成功时请告诉该平台。",
+        title_en: "This platform is not known here",
+        sentence_en: "The platform that sent you here to sign in is not filed, so you are not sent back to it. Return to it and try again, or tell its help desk.",
+    },
+    Text {
+        code: "client-not-served",
+        title_zh: "该平台目前不能使用统一登录",
+        sentence_zh: "该平台的备案已暂停或到期，暂时不能从这里登录。请稍后再试，或联系该平台。",
+        title_en: "This platform cannot be signed in to now",
+        sentence_en: "The platform's filing is suspended or has run out. Try again later, or ask the platform.",
+    },
+    Text {
+        code: "address-not-filed",
+        title_zh: "返回地址未备案",
+        sentence_zh: "该平台要求返回的地址没有备案，为安全起见没有跳转。请回到原平台重试；仍不成功时请告诉该平台。",
+        title_en: "The address to return to is not filed",
+        sentence_en: "The platform asked to send you to an address that it has not filed, so for your safety nobody is sent there. Return to the platform and try again, or tell its help desk.",
+    },
+    Text {
+        code: "sign-in-over",
+        title_zh: "这次登录已失效",
+        sentence_zh: "这次登录请求已使用过或超过了有效时间。请回到原平台，重新点击登录。",
+        title_en: "This sign-in is over",
+        sentence_en: "This request to sign in was used already or is too old. Return to the platform and start again.",
+    },
+    Text {
+        code: "bad-hint",
+        title_zh: "退出请求无法识别",
+        sentence_zh: "平台发来的退出凭据不正确，为安全起见没有退出。请从本站“退出”按钮退出登录。",
+        title_en: "This request to sign out cannot be read",
+        sentence_en: "The token that came with the request is not one of ours, so nobody was signed out. Use the sign-out button of this site.",
     },
     Text {
         code: "bad-host",

@@ -31,7 +31,7 @@ use super::call::Call;
 use super::failure::WayOn;
 use super::form::Browser;
 use super::frame::{self, Frame, rendered};
-use super::{answer, arrival, ended, when};
+use super::{answer, arrival, ended, oidc, when};
 use crate::domain::Assurance;
 use crate::identity::{Account, Factor, FactorKind, Shown, SignInError, Trial};
 use crate::session::{EndReason, Live, cookie};
@@ -111,7 +111,8 @@ pub(super) async fn show(
         };
     }
     let reason = ended::why(&call).await;
-    let response = page(&call, wanted, String::new(), None, reason);
+    let login = oidc::login_hint(&call, &wanted.return_to);
+    let response = page(&call, wanted, login, None, reason);
     // It is told once; with the cookie gone, no later page says that the session ended for want of activity.
     if reason.is_some() { answer::with_cookie(response, &cookie::clear()) } else { response }
 }

@@ -152,6 +152,7 @@ impl<'a> Sample<'a> {
             inflight_max: None,
             canary: None,
             health: None,
+            clients: Box::default(),
             routes: routes.into_iter().filter(|(.., codes)| !codes.is_empty()).map(route).collect(),
         })
     }

@@ -4,6 +4,7 @@
 mod link;
 mod notices;
 mod scripts;
+mod sign_ons;
 
 use std::time::Duration;
 
@@ -54,7 +55,8 @@ impl RedisStore {
                     .arg(put.per_subject_max)
                     .arg(put.replaces.map(SessionKey::hex).unwrap_or_default())
                     .arg(put.parent.map(SessionKey::hex).unwrap_or_default())
-                    .arg(labels.join(" ")),
+                    .arg(labels.join(" "))
+                    .arg(if put.carries { "1" } else { "" }),
             )
             .await?;
         let (all, above_limit) = ended.ok_or(StoreError::ParentGone)?;
@@ -123,7 +125,7 @@ impl RedisStore {
         self.link.ask(redis::cmd("GETDEL").arg(format!("{ONCE}{}", tag.hex()))).await
     }
 
-    pub(super) async fn peek(&self, tag: &Tag, _: Timestamp) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(super) async fn kept(&self, tag: &Tag, _: Timestamp) -> Result<Option<Vec<u8>>, StoreError> {
         self.link.ask(redis::cmd("GET").arg(format!("{ONCE}{}", tag.hex()))).await
     }
 

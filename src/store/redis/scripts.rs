@@ -2,7 +2,7 @@
 
 use redis::Script;
 
-use crate::store::keys::LABEL;
+use crate::store::keys::{LABEL, SIGN_OFFS, SIGN_ON, SIGN_ONS};
 
 /// `finish(key)`: ends a session, its place in every index, and its children, and publishes each. Publishes a session that is
 /// not there too: another node may still hold it. The children's index goes first, so that even a circle would end.
@@ -16,6 +16,7 @@ local function finish(key)
   for label in string.gmatch(record[3] or '', '%S+') do redis.call('SREM', LABEL .. label, key) end
   if redis.call('DEL', SESSION .. key) == 1 then ended[#ended + 1] = key end
   redis.call('PUBLISH', NOTICES, key)
+  leave(key)
   local children = redis.call('SMEMBERS', CHILDREN .. key)
   redis.call('DEL', CHILDREN .. key)
   for _, child in ipairs(children) do finish(child) end
@@ -25,12 +26,42 @@ local function lives_as_long(index, life)
 end
 "#;
 
-/// Answers nil when the parent has ended, else all that ended and those that had to make room. Sessions that expired are still in the subject's index and leave it here; the
-/// oldest other than the new one end until the limit is kept: by another node's clock the new one may not be the newest.
+/// `leave(key)`: the sign-ons of a session that ended wait to be told, the newest of them where there are too many;
+/// `carry(from, to, life)`: they go over to the session that replaces it.
+const SIGN_ONS_OF: &str = r#"
+local SIGN_OFFS_MAX, SIGN_OFFS_LIFE = 10000, 3600000
+local function leave(key)
+  for _, on in ipairs(redis.call('HVALS', SIGN_ONS .. key)) do
+    local value = redis.call('HGET', SIGN_ON .. on, 'value')
+    if value then redis.call('RPUSH', SIGN_OFFS, value) end
+    redis.call('DEL', SIGN_ON .. on)
+  end
+  if redis.call('DEL', SIGN_ONS .. key) == 1 then
+    redis.call('LTRIM', SIGN_OFFS, -SIGN_OFFS_MAX, -1)
+    redis.call('PEXPIRE', SIGN_OFFS, SIGN_OFFS_LIFE)
+  end
+end
+local function carry(from, to, life)
+  local sign_ons = redis.call('HVALS', SIGN_ONS .. from)
+  if #sign_ons == 0 then return end
+  for _, on in ipairs(sign_ons) do
+    if redis.call('EXISTS', SIGN_ON .. on) == 1 then
+      redis.call('HSET', SIGN_ON .. on, 'parent', to)
+      redis.call('PEXPIRE', SIGN_ON .. on, life)
+    end
+  end
+  redis.call('RENAME', SIGN_ONS .. from, SIGN_ONS .. to)
+  redis.call('PEXPIRE', SIGN_ONS .. to, life)
+end
+"#;
+
+/// Answers nil when the parent has ended, else all that ended and those that had to make room. Sessions that expired are still
+/// in the subject's index and leave it here; the oldest other than the new one end until the limit is kept: by another node's clock the new one may not be the newest.
 const PUT: &str = r#"
 local key, subject, value, now, life, absolute = ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]
-local max, replaces, parent, labels = tonumber(ARGV[11]), ARGV[12], ARGV[13], ARGV[14]
+local max, replaces, parent, labels, carries = tonumber(ARGV[11]), ARGV[12], ARGV[13], ARGV[14], ARGV[15]
 if parent ~= '' and redis.call('EXISTS', SESSION .. parent) == 0 then return nil end
+if replaces ~= '' and carries == '1' then carry(replaces, key, absolute) end
 if replaces ~= '' then finish(replaces) end
 if parent ~= '' then
   subject = ''
@@ -84,6 +115,20 @@ redis.call('DEL', LABEL .. ARGV[5])
 return ended
 "#;
 
+/// Answers nil when the session has ended, else the value of the client's one sign-on there.
+const SIGN_ON_TO: &str = r#"
+local parent, client, key, value, life = ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9]
+if redis.call('EXISTS', SESSION .. parent) == 0 then return nil end
+local known = redis.call('HGET', SIGN_ONS .. parent, client)
+local there = known and redis.call('HGET', SIGN_ON .. known, 'value')
+if there then return there end
+redis.call('HSET', SIGN_ON .. key, 'value', value, 'parent', parent)
+redis.call('PEXPIRE', SIGN_ON .. key, life)
+redis.call('HSET', SIGN_ONS .. parent, client, key)
+lives_as_long(SIGN_ONS .. parent, life)
+return value
+"#;
+
 const LIST: &str = r#"
 local rows = {}
 for _, key in ipairs(redis.call('ZRANGE', ARGV[2] .. ARGV[5], 0, -1)) do
@@ -128,6 +173,7 @@ pub(super) struct Scripts {
     pub(super) delete: Script,
     pub(super) delete_all: Script,
     pub(super) delete_labelled: Script,
+    pub(super) sign_on: Script,
     pub(super) list: Script,
     pub(super) touch: Script,
     pub(super) count: Script,
@@ -136,12 +182,15 @@ pub(super) struct Scripts {
 
 impl Scripts {
     pub(super) fn new() -> Self {
-        let finishing = |rest: &str| Script::new(&format!("local LABEL = '{LABEL}'{FINISH}{rest}"));
+        let names =
+            format!("local LABEL, SIGN_ON, SIGN_ONS, SIGN_OFFS = '{LABEL}', '{SIGN_ON}', '{SIGN_ONS}', '{SIGN_OFFS}'");
+        let finishing = |rest: &str| Script::new(&format!("{names}{SIGN_ONS_OF}{FINISH}{rest}"));
         Self {
             put: finishing(PUT),
             delete: finishing(DELETE),
             delete_all: finishing(DELETE_ALL),
             delete_labelled: finishing(DELETE_LABELLED),
+            sign_on: finishing(SIGN_ON_TO),
             list: Script::new(LIST),
             touch: Script::new(TOUCH),
             count: Script::new(COUNT),

@@ -5,6 +5,7 @@
 mod file;
 mod notices;
 mod sessions;
+mod sign_ons;
 mod small;
 
 use std::path::{Path, PathBuf};

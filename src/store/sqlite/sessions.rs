@@ -2,6 +2,7 @@
 
 use sqlx::{Row, SqliteConnection};
 
+use super::sign_ons::{carry, leave};
 use super::{SqliteStore, failed};
 use crate::domain::Timestamp;
 use crate::store::keys::Tag;
@@ -26,6 +27,9 @@ impl SqliteStore {
             there.ok_or(StoreError::ParentGone)?;
         }
         if let Some(replaced) = put.replaces {
+            if put.carries {
+                carry(&mut writing, replaced, put.key, put.ends_at).await?;
+            }
             finish(&mut writing, replaced, &mut ended).await?;
         }
         if put.parent.is_none() {
@@ -190,6 +194,7 @@ async fn finish(
     }
     let below = ended.iter().skip(known).filter(|key| *key != first);
     for key in below.chain([first]) {
+        leave(writing, key).await?;
         sqlx::query("INSERT INTO notice (key) VALUES ($1)")
             .bind(key.bytes().as_slice())
             .execute(&mut *writing)

@@ -37,6 +37,15 @@ impl SqliteStore {
         Ok(done.rows_affected() == 1)
     }
 
+    pub(in crate::store) async fn kept(&self, tag: &Tag, now: Timestamp) -> Result<Option<Vec<u8>>, StoreError> {
+        sqlx::query_scalar("SELECT value FROM once WHERE name = $1 AND expires_at > $2")
+            .bind(tag.bytes().as_slice())
+            .bind(number(now))
+            .fetch_optional(self.reader().await?)
+            .await
+            .map_err(failed)
+    }
+
     pub(in crate::store) async fn take(&self, tag: &Tag, now: Timestamp) -> Result<Option<Vec<u8>>, StoreError> {
         let row = sqlx::query("DELETE FROM once WHERE name = $1 RETURNING value, expires_at > $2")
             .bind(tag.bytes().as_slice())
@@ -47,15 +56,6 @@ impl SqliteStore {
         let Some(row) = row else { return Ok(None) };
         let alive: bool = row.try_get(1).map_err(failed)?;
         alive.then(|| row.try_get(0).map_err(failed)).transpose()
-    }
-
-    pub(in crate::store) async fn peek(&self, tag: &Tag, now: Timestamp) -> Result<Option<Vec<u8>>, StoreError> {
-        sqlx::query_scalar("SELECT value FROM once WHERE name = $1 AND expires_at > $2")
-            .bind(tag.bytes().as_slice())
-            .bind(number(now))
-            .fetch_optional(self.writer().await?)
-            .await
-            .map_err(failed)
     }
 
     pub(in crate::store) async fn count(&self, tag: &Tag, window: Duration, now: Timestamp) -> Result<u64, StoreError> {
@@ -115,6 +115,7 @@ impl SqliteStore {
         let expired = [
             "DELETE FROM session WHERE rowid IN (SELECT rowid FROM session WHERE expires_at <= $1 LIMIT $2)",
             "DELETE FROM once WHERE rowid IN (SELECT rowid FROM once WHERE expires_at <= $1 LIMIT $2)",
+            "DELETE FROM sign_on WHERE rowid IN (SELECT rowid FROM sign_on WHERE expires_at <= $1 LIMIT $2)",
             "DELETE FROM rate WHERE rowid IN (SELECT rowid FROM rate WHERE expires_at <= $1 LIMIT $2)",
         ];
         let old_notices = "DELETE FROM notice WHERE id IN \
