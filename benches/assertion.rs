@@ -37,8 +37,7 @@ fn assertions(criterion: &mut Criterion) {
     let assertions = Assertions::new(&config, keys.clone(), metrics).expect("assertions");
     let platform: PlatformId = "hangzhou".parse().expect("a platform");
     let methods = ["pwd".to_owned()];
-    let personal =
-        Personal { id_number: "110105189912310015".parse().ok(), phone: "13812341234".parse().ok() };
+    let personal = Personal { id_number: "110105189912310015".parse().ok(), phone: "13812341234".parse().ok() };
     let filed = ["name", "id_number"].map(Box::from);
     let header = |session: u64, now| {
         let mut session_key = [0; 32];

@@ -49,7 +49,10 @@ pub(super) fn keep(config: &Config, data: &PersonalData) -> Result<String, Accou
         people.set_personal(&account.id, &personal, MACHINE, Timestamp::now()).await?;
         let number = personal.id_number.map_or_else(|| "none".to_owned(), |number| number.masked());
         let phone = personal.phone.map_or_else(|| "none".to_owned(), |phone| phone.masked());
-        Ok(format!("account {}: identity number {number}, phone {phone}; sessions have it from the next sign-in\n", account.login))
+        Ok(format!(
+            "account {}: identity number {number}, phone {phone}; sessions have it from the next sign-in\n",
+            account.login
+        ))
     })
 }
 
@@ -71,7 +74,10 @@ pub(super) fn roles(config: &Config, command: &RoleCommand) -> Result<String, Ac
         match command {
             RoleCommand::Grant(asked) => {
                 let granted = people.grant_role(grant(config, asked, now).await?, MACHINE, now).await?;
-                Ok(format!("role {} granted: {} for {} until {}\n", granted.id, granted.role, granted.usc, granted.valid_until))
+                Ok(format!(
+                    "role {} granted: {} for {} until {}\n",
+                    granted.id, granted.role, granted.usc, granted.valid_until
+                ))
             }
             RoleCommand::Withdraw { id } => {
                 let role = people.withdraw_role(*id, MACHINE, now).await?;

@@ -187,7 +187,8 @@ mod tests {
 
     #[test]
     fn what_is_shown_is_masked_and_what_is_logged_is_nothing() {
-        let (number, phone) = ("110105189912310015".parse::<IdNumber>().unwrap(), "13812341234".parse::<Phone>().unwrap());
+        let (number, phone) =
+            ("110105189912310015".parse::<IdNumber>().unwrap(), "13812341234".parse::<Phone>().unwrap());
         assert_eq!((number.masked().as_str(), phone.masked().as_str()), ("110105********0015", "138****1234"));
         let logged = format!("{number:?} {phone:?} {:?}", "110105189912310016".parse::<IdNumber>());
         assert!(!logged.contains("1101") && !logged.contains("1381"), "{logged}");

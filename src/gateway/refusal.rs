@@ -149,8 +149,8 @@ impl Refusal {
             Self::WaitingRoom(wait) => Some(wait.retry_s),
             Self::RateLimited(quota) => Some(u32::try_from(quota.reset_s).unwrap_or(u32::MAX)),
             Self::SessionStoreAway | Self::IdentityStoreAway | Self::Overloaded | Self::PlatformBusy => Some(5), // a blip is over by then
-            Self::HandoversTooMany => Some(60),                                        // the window of its counter
-            Self::NoInstance => Some(10), // the breaker tries again by then
+            Self::HandoversTooMany => Some(60), // the window of its counter
+            Self::NoInstance => Some(10),       // the breaker tries again by then
             Self::Suspended(_) | Self::Expired => Some(3600), // somebody has to decide first
             _ => None,
         }

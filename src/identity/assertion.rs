@@ -324,9 +324,8 @@ mod tests {
         };
         let own = request(&platform, &[]);
         let acting = AssertionRequest { subject: Subject { represented: Some(&company), ..WANG }, ..own };
-        let who = |request: &AssertionRequest<'_>| {
-            desk.verify("hangzhou", &desk.ask(request, at(0)), at(0)).unwrap().subject
-        };
+        let who =
+            |request: &AssertionRequest<'_>| desk.verify("hangzhou", &desk.ask(request, at(0)), at(0)).unwrap().subject;
         let (first, second, third) = (who(&own), who(&acting), who(&own));
         assert_eq!(second.represented.unwrap().usc, company.usc);
         assert_eq!((second.subject_type, first.subject_type), (SubjectKind::Agent, SubjectKind::Natural));

@@ -151,7 +151,9 @@ mod tests {
     fn claims(represented: Option<&Represented>, words: &[&str]) -> Value {
         let personal = personal();
         let subject =
-            Subject { id: "0193-wang", kind: SubjectKind::Natural, name: "王小明", personal: &personal, represented };
+            Subject {
+                id: "0193-wang", kind: SubjectKind::Natural, name: "王小明", personal: &personal, represented
+            };
         serde_json::to_value(SubjectClaims::of(&subject, &filed(words), |name| format!("pairwise({name})"))).unwrap()
     }
 

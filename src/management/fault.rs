@@ -171,7 +171,9 @@ impl Fault {
 
     fn detail(&self) -> String {
         match self.kind().0 {
-            StatusCode::SERVICE_UNAVAILABLE if !matches!(self, Self::Sessions(_)) => "the store is away; nothing was changed, try again".to_owned(),
+            StatusCode::SERVICE_UNAVAILABLE if !matches!(self, Self::Sessions(_)) => {
+                "the store is away; nothing was changed, try again".to_owned()
+            }
             _ => self.to_string(),
         }
     }

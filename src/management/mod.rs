@@ -108,10 +108,10 @@ fn operations() -> Vec<Operation> {
 
 /// The router of the API.
 pub fn router(parts: ManagementParts) -> Result<Router, ManagementError> {
-    let ManagementParts { register, tokens, answered, leases, accounts, people, sessions, certificates, metrics } = parts;
+    let ManagementParts { register, tokens, answered, leases, accounts, people, sessions, certificates, metrics } =
+        parts;
     let callers = Callers::new(tokens.clone(), &certificates);
-    let management =
-        Management { register, tokens, answered, leases, accounts, people, sessions, callers, metrics };
+    let management = Management { register, tokens, answered, leases, accounts, people, sessions, callers, metrics };
     let operations = operations();
     let document = openapi::document(&operations);
     let json = document.to_json().map_err(|cause| ManagementError::Document(cause.to_string()))?;

@@ -359,7 +359,10 @@ fn of_people() -> Vec<(&'static str, Schema)> {
         ("Sessions", object("All of a person.", keys! { "entries": any_list(reference("Session")) })),
         (
             "SessionsToEnd",
-            object("Whose, and which; all when absent.", keys! { "login": login(), "session?": text_of("^[0-9a-f]{32}$") }),
+            object(
+                "Whose, and which; all when absent.",
+                keys! { "login": login(), "session?": text_of("^[0-9a-f]{32}$") },
+            ),
         ),
         ("SessionsEnded", object("How many.", keys! { "ended": count() })),
     ]

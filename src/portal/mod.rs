@@ -22,6 +22,8 @@ mod frame;
 mod home;
 mod key_set;
 mod language;
+#[cfg(test)]
+mod people_tests;
 mod privacy;
 mod region;
 mod return_to;

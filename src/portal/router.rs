@@ -80,9 +80,11 @@ pub struct Portal {
 impl Portal {
     /// Builds the router.
     pub fn new(parts: PortalParts) -> Self {
-        let PortalParts { sessions, accounts, people, routes, keys, divisions, items, form_key, session, metrics } = parts;
+        let PortalParts { sessions, accounts, people, routes, keys, divisions, items, form_key, session, metrics } =
+            parts;
         let forms = Forms::new(&form_key);
-        let rooms = Arc::new(Rooms { sessions, accounts, people, routes, keys, divisions, items, forms, session, metrics });
+        let rooms =
+            Arc::new(Rooms { sessions, accounts, people, routes, keys, divisions, items, forms, session, metrics });
         let router = Router::new()
             .route("/", get(home::show))
             .route("/search", get(home::show))

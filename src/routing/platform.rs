@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use super::divisions::Divisions;
 use super::policy::Route;
 use super::trust::Trust;
-use super::divisions::Divisions;
 use crate::domain::{DivisionCode, Level, PlatformId, Uscc, Zone};
 
 /// A back-end system with what of it is reachable.

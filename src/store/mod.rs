@@ -16,8 +16,8 @@ mod short_lived;
 mod sqlite;
 
 pub use durable::{
-    AccountRow, AccountState, AnsweredRow, ConsentRow, DayOfUseRow, Durable, FilingRow, HistoryRow, InForceRow, LeaseRow, ListRows,
-    NodeRow, PersonalRow, RecordRow, ReservationRow, Standing, SubjectRoleRow, TokenRow, Writing,
+    AccountRow, AccountState, AnsweredRow, ConsentRow, DayOfUseRow, Durable, FilingRow, HistoryRow, InForceRow,
+    LeaseRow, ListRows, NodeRow, PersonalRow, RecordRow, ReservationRow, Standing, SubjectRoleRow, TokenRow, Writing,
 };
 pub use error::{AwayReason, StoreError};
 pub use keys::{NameKey, SessionKey};

@@ -90,7 +90,8 @@ impl People {
         let By { actor, role, request_id } = by;
         let object = [self.actor(subject).as_str(), about].join(" ");
         let object = object.trim_end();
-        let record = RecordRow { at: now, actor, role, action, object, before: None, after: None, result: "ok", request_id };
+        let record =
+            RecordRow { at: now, actor, role, action, object, before: None, after: None, result: "ok", request_id };
         writing.record(&record).await
     }
 }

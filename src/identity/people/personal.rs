@@ -76,7 +76,11 @@ impl People {
             };
             sealed.as_ref().map(again).transpose()
         };
-        let new = PersonalRow { id_number: again(ID_NUMBER, &row.id_number)?, phone: again(PHONE, &row.phone)?, ..row.clone() };
+        let new = PersonalRow {
+            id_number: again(ID_NUMBER, &row.id_number)?,
+            phone: again(PHONE, &row.phone)?,
+            ..row.clone()
+        };
         Ok(self.durable.reseal_personal(row, &new).await?)
     }
 

@@ -72,7 +72,8 @@ impl GrantedRole {
 
 impl From<SubjectRoleRow> for GrantedRole {
     fn from(row: SubjectRoleRow) -> Self {
-        let SubjectRoleRow { id, subject, usc, name, role, valid_from, valid_until, granted_by, granted_at, withdrawn } = row;
+        let SubjectRoleRow { id, subject, usc, name, role, valid_from, valid_until, granted_by, granted_at, withdrawn } =
+            row;
         Self { id, subject, usc, name, role, valid_from, valid_until, granted_by, granted_at, withdrawn }
     }
 }

@@ -114,7 +114,9 @@ fn line(word: &str, session: &Session, language: Language) -> Line {
         "name" => session.name.clone(),
         "id_number" => personal.id_number.as_ref().map_or_else(none, |number| number.masked()),
         "phone" => personal.phone.as_ref().map_or_else(none, |phone| phone.masked()),
-        "actor" => language.pick("您代表单位办事时的本人身份", "who you are when you act for an organisation").to_owned(),
+        "actor" => {
+            language.pick("您代表单位办事时的本人身份", "who you are when you act for an organisation").to_owned()
+        }
         _ => none(),
     };
     Line { name: attribute(word, language), value }

@@ -72,7 +72,11 @@ pub(super) async fn show(Extension(call): Extension<Arc<Call>>) -> response::Res
         id_number: personal.id_number.as_ref().map(|number| number.masked()),
         phone: personal.phone.as_ref().map(|phone| phone.masked()),
         roles: roles.iter().filter(|role| role.state(call.now) == "valid").map(role).collect(),
-        consents: consents.iter().filter(|consent| consent.withdrawn_at.is_none()).map(|given| line(&call, given)).collect(),
+        consents: consents
+            .iter()
+            .filter(|consent| consent.withdrawn_at.is_none())
+            .map(|given| line(&call, given))
+            .collect(),
         token: call.rooms.forms.session_token(&live.key),
     };
     frame::answer(StatusCode::OK, language, rendered(&page))

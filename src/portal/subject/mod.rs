@@ -114,11 +114,7 @@ pub(super) async fn switch(
 }
 
 /// The id of the session that goes on; `None` when the person may not act so.
-async fn switched(
-    call: &Call,
-    live: &Live,
-    wanted: &str,
-) -> Result<Option<SessionId>, Box<response::Response<Body>>> {
+async fn switched(call: &Call, live: &Live, wanted: &str) -> Result<Option<SessionId>, Box<response::Response<Body>>> {
     let away = |error: &IdentityError| Box::new(call.identity_away(error));
     let (people, subject) = (&call.rooms.people, live.session.subject.as_str());
     let roles = people.represents(subject, call.now).await.map_err(|error| away(&error))?;
@@ -149,7 +145,13 @@ fn choices(session: &Session, roles: &[Represented], needs: Option<SubjectKind>,
     let acting = roles.iter().map(|role| Choice {
         value: role.id.to_string(),
         name: role.name.clone(),
-        about: format!("{} · {} · {} {}", as_what(role.role, language), role.usc, language.pick("有效期至", "until"), role.valid_until),
+        about: format!(
+            "{} · {} · {} {}",
+            as_what(role.role, language),
+            role.usc,
+            language.pick("有效期至", "until"),
+            role.valid_until
+        ),
         current: current == Some(role.id),
         fits: fits(role.role.kind()),
     });

@@ -39,8 +39,7 @@ impl Durable {
 
     /// Up to `limit` rows by subject, those after `after`; start with the empty text.
     pub async fn personal_after(&self, after: &str, limit: u16) -> Result<Vec<PersonalRow>, StoreError> {
-        let select =
-            "SELECT subject, id_number, id_tag, phone, phone_tag FROM personal WHERE subject > $1 ORDER BY subject LIMIT $2";
+        let select = "SELECT subject, id_number, id_tag, phone, phone_tag FROM personal WHERE subject > $1 ORDER BY subject LIMIT $2";
         let work = sqlx::query(select).bind(after).bind(i64::from(limit)).fetch_all(self.reader().await?);
         self.asked(work).await?.iter().map(personal).collect()
     }

@@ -52,8 +52,7 @@ macro_rules! select {
 impl Durable {
     /// The role with this id.
     pub async fn subject_role(&self, id: Uuid) -> Result<Option<SubjectRoleRow>, StoreError> {
-        let work =
-            sqlx::query(select!("WHERE id = $1")).bind(id.to_string()).fetch_optional(self.reader().await?);
+        let work = sqlx::query(select!("WHERE id = $1")).bind(id.to_string()).fetch_optional(self.reader().await?);
         self.asked(work).await?.as_ref().map(role).transpose()
     }
 
@@ -96,7 +95,8 @@ impl Writing {
 
     /// Ends a role. `false` when there is none, or it was withdrawn before.
     pub async fn withdraw_role(&mut self, id: Uuid, by: &str, now: Timestamp) -> Result<bool, StoreError> {
-        let update = "UPDATE subject_role SET withdrawn_by = $2, withdrawn_at = $3 WHERE id = $1 AND withdrawn_at IS NULL";
+        let update =
+            "UPDATE subject_role SET withdrawn_by = $2, withdrawn_at = $3 WHERE id = $1 AND withdrawn_at IS NULL";
         let query = sqlx::query(update).bind(id.to_string()).bind(by.to_owned()).bind(number(now));
         Ok(self.run(query).await? == 1)
     }

@@ -8,11 +8,7 @@ use crate::store::keys::Tag;
 use crate::store::{Ended, PutSession, SessionKey, StoreError, StoredSession};
 
 impl SqliteStore {
-    pub(in crate::store) async fn put_session(
-        &self,
-        put: &PutSession<'_>,
-        subject: &Tag,
-    ) -> Result<Ended, StoreError> {
+    pub(in crate::store) async fn put_session(&self, put: &PutSession<'_>, subject: &Tag) -> Result<Ended, StoreError> {
         let (mut ended, mut above) = (Vec::new(), Vec::new());
         let mut writing = self.writing().await?;
         if let Some(parent) = put.parent {
