@@ -24,5 +24,5 @@ pub(super) async fn begin(call: &Call, person: Person, proof: Proof) -> Result<S
 /// What a session carries of its person, so that nothing is asked for it while requests are under way.
 async fn known(call: &Call, subject: &str) -> Result<(Vec<Represented>, Personal), IdentityError> {
     let people = &call.rooms.people;
-    Ok((people.represents(subject, call.now).await?, people.personal(subject).await?))
+    tokio::try_join!(people.represents(subject, call.now), people.personal(subject))
 }

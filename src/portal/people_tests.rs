@@ -65,7 +65,7 @@ async fn a_person_goes_on_for_a_company_and_for_themselves_again() {
 
 #[tokio::test]
 async fn nobody_acts_in_a_role_that_is_over_withdrawn_or_somebody_elses() {
-    let desk = Desk::open().await;
+    let mut desk = Desk::open().await;
     let withdrawn = desk.grant("2099-12-31").await;
     let today = desk.now.day().to_string();
     let over = desk.grant(&today).await;
@@ -77,13 +77,13 @@ async fn nobody_acts_in_a_role_that_is_over_withdrawn_or_somebody_elses() {
         let page = browser.post(&desk, "/account/subject", &[("csrf", &csrf), ("subject", role)]).await;
         assert_eq!((page.status(), page.header("yimen-error")), (403, "role-refused"), "{role}");
     }
-    let tomorrow = Desk { now: desk.now.plus(std::time::Duration::from_secs(26 * 3600)), ..desk };
-    let mut browser = signed_in(&tomorrow).await;
-    let csrf = browser.get(&tomorrow, "/account/subject").await.field("csrf", 0);
-    let page = browser.post(&tomorrow, "/account/subject", &[("csrf", &csrf), ("subject", &over)]).await;
+    desk.now = desk.now.plus(std::time::Duration::from_secs(26 * 3600));
+    let mut browser = signed_in(&desk).await;
+    let csrf = browser.get(&desk, "/account/subject").await.field("csrf", 0);
+    let page = browser.post(&desk, "/account/subject", &[("csrf", &csrf), ("subject", &over)]).await;
     assert_eq!((page.status(), page.header("yimen-error")), (403, "role-refused"));
-    assert!(live(&tomorrow, &browser).await.unwrap().session.represented.is_none());
-    assert_eq!(tomorrow.metrics.subject_switches.with_label_values(&["refused"]).get(), 6);
+    assert!(live(&desk, &browser).await.unwrap().session.represented.is_none());
+    assert_eq!(desk.metrics.subject_switches.with_label_values(&["refused"]).get(), 6);
 }
 
 #[tokio::test]
