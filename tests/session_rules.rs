@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use yimen::config::{SessionConfig, SessionStoreConfig};
 use yimen::domain::Timestamp;
-use yimen::session::SessionKey;
+use yimen::session::{EndReason, SessionKey};
 
 use crate::support::node::{Node, config, session};
 use crate::support::redis::Redis;

@@ -8,11 +8,12 @@ use std::io::Read;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::account::{AccountError, block_on, open, open_sessions};
 use super::arguments::{GrantRole, PersonalData, RoleCommand, SessionCommand};
 use crate::config::Config;
-use crate::domain::Timestamp;
+use crate::domain::{BadUscc, Personal, SubjectRole, Timestamp};
 use crate::identity::{Account, By, Grant, GrantedRole, IdentityError, Login, People, Vault};
 use crate::session::{EndReason, SessionSummary, Sessions};
 use crate::store::Durable;
@@ -23,6 +24,8 @@ const MACHINE: By<'static> = By { actor: "machine", role: "operator", request_id
 const VALUE_BYTES_MAX: u64 = 1024;
 /// Rows asked for at a time.
 const PAGE: u16 = 500;
+/// How long the demo's account may act for the sample company.
+const SAMPLE_ROLE: Duration = Duration::from_secs(365 * 24 * 3600);
 
 async fn people(config: &Config) -> Result<People, AccountError> {
     let durable = Arc::new(Durable::of(&config.stores.register).await?);
@@ -53,6 +56,30 @@ pub(super) fn keep(config: &Config, data: &PersonalData) -> Result<String, Accou
             "account {}: identity number {number}, phone {phone}; sessions have it from the next sign-in\n",
             account.login
         ))
+    })
+}
+
+/// What the demo's account has besides: the number of somebody who would be 146, and a company that it may act for.
+pub(super) fn sample(config: &Config, login: &str) -> Result<(), AccountError> {
+    let now = Timestamp::now();
+    block_on(async {
+        let (account, people) = (account(config, login).await?, people(config).await?);
+        if !people.roles_of(&account.id).await?.is_empty() {
+            return Ok(()); // a second start
+        }
+        let personal = Personal { id_number: "330106188001010022".parse().ok(), phone: "13800000000".parse().ok() };
+        people.set_personal(&account.id, &personal, MACHINE, now).await?;
+        let bad = |why: BadUscc| AccountError::BadValue(why.to_string());
+        let grant = Grant {
+            subject: account.id,
+            usc: "91330106990000017F".parse().map_err(bad)?, // right check characters, and nobody's
+            name: "示例公司 Sample company".to_owned(),
+            role: SubjectRole::Agent,
+            valid_from: now.day(),
+            valid_until: now.plus(SAMPLE_ROLE).day(),
+        };
+        people.grant_role(grant, MACHINE, now).await?;
+        Ok(())
     })
 }
 

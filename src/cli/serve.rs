@@ -28,6 +28,9 @@ pub(crate) fn demo(options: &DemoOptions, say: fn(&str)) -> Outcome {
     if let Err(fault) = super::account::ensure(&config, prepared.account.login, &prepared.account.password) {
         return did_not_start(&fault);
     }
+    if let Err(fault) = super::people::sample(&config, prepared.account.login) {
+        return did_not_start(&fault);
+    }
     let lines = prepared.lines();
     serve(config, false, move || lines.iter().for_each(|line| say(line))) // the sample platforms end when `prepared` is dropped here
 }

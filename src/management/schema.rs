@@ -15,7 +15,7 @@ pub(super) const UUID: &str = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-
 const PRINCIPAL: &str = "^[A-Za-z0-9._@:-]{1,100}$";
 /// One line for people.
 const LINE: &str = r"^[^\x00-\x1f\x7f-\x9f]{1,500}$";
-const LOGIN: &str = "^[a-z0-9._+@-]{1,64}$";
+const LOGIN: &str = r"^[^\x00-\x20\x7f-\x9f]{1,64}$";
 const HOST: &str = r"^[a-z0-9._:\[\]-]{1,253}$";
 const DAY: &str = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$";
 

@@ -50,7 +50,7 @@ async fn fresh(call: &Call, person: Person, proof: Proof) -> Result<Session, Ses
 
 async fn known(call: &Call, subject: &str) -> Result<(Vec<Represented>, Personal), IdentityError> {
     let people = &call.rooms.people;
-    Ok((people.represents(subject, call.now).await?, people.personal(subject).await?))
+    tokio::try_join!(people.represents(subject, call.now), people.personal(subject))
 }
 
 async fn kept(call: &Call, session: Session, replaces: Option<&SessionKey>) -> Result<SessionId, SessionError> {

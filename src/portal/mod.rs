@@ -29,6 +29,8 @@ mod key_set;
 mod known_device;
 mod language;
 mod oidc;
+#[cfg(test)]
+mod people_tests;
 mod privacy;
 mod provider;
 mod region;

@@ -187,7 +187,7 @@ async fn a_person_sees_their_sessions_and_ends_them() {
     let (_, of_it) = of_it.split_once("name=\"session\" value=\"").unwrap();
     let handle = of_it.split('"').next().unwrap().to_owned();
     let page = open[0].post(&desk, "/account/sessions/end", &[("csrf", &csrf), ("session", &handle)]).await;
-    assert_eq!((page.status(), page.location()), (303, "/account"));
+    assert_eq!((page.status(), page.location()), (303, "/account?done=ended"));
     assert_eq!(open[1].get(&desk, "/account").await.status(), 401);
     assert_eq!(open[2].get(&desk, "/account").await.status(), 200);
     open[0].post(&desk, "/account/sessions/end", &[("csrf", &csrf), ("others", "yes")]).await;

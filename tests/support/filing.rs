@@ -19,6 +19,7 @@ pub struct Filing {
     routes: String,
     clients: String,
     trusted: bool,
+    owner: String,
 }
 
 impl Filing {
@@ -34,7 +35,14 @@ impl Filing {
             routes: String::new(),
             clients: String::new(),
             trusted: true,
+            owner: OWNER.to_owned(),
         }
+    }
+
+    /// The same of another owner.
+    pub fn owned_by(mut self, owner: &str) -> Self {
+        owner.clone_into(&mut self.owner);
+        self
     }
 
     /// The same without trust: where platforms have origins of their own, it answers at its own.
@@ -98,9 +106,9 @@ impl Filing {
 
     /// Writes it where the gateway reads it.
     pub fn write(&self, folder: &Path) {
-        let Self { id, division, platform, upstreams, canaries, upstream, routes, clients, trusted } = self;
+        let Self { id, division, platform, upstreams, canaries, upstream, routes, clients, trusted, owner } = self;
         let mut text = format!(
-            "[platform]\nid = \"{id}\"\nname = \"测试平台 {id}\"\nname_en = \"Test platform {id}\"\nowner = \"{OWNER}\"\n\
+            "[platform]\nid = \"{id}\"\nname = \"测试平台 {id}\"\nname_en = \"Test platform {id}\"\nowner = \"{owner}\"\n\
              division = \"{division}\"\nfunction = \"answers tests\"\nscope = \"tests\"\napproving_body = \"nobody: a test\"\n\
              approved_on = \"2026-01-01\"\nfunding = \"none\"\nfiling_number = \"TEST-{id}\"\nvalid_until = \"2099-12-31\"\n\
              contact = \"test@example.gov\"\ntrusted = {trusted}\n{platform}"

@@ -93,6 +93,15 @@ impl Postgres {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
+    /// Everything in it, as text.
+    pub fn dump(&self) -> Vec<u8> {
+        let mut command = Command::new(binary("pg_dump"));
+        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "yimen", "-d", "postgres", "--inserts"]);
+        let output = command.output().expect(HINT);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }

@@ -96,11 +96,12 @@ mod tests {
     #[tokio::test]
     async fn a_yes_is_asked_for_once_a_minute_and_a_no_again_after_a_second() {
         let (remembered, asked) = (Remembered::<u8>::default(), AtomicUsize::new(0));
-        let ask = |now, answer: bool| {
-            remembered.ask(1, now, async {
+        let ask = async |now, answer: bool| {
+            let answers = async {
                 asked.fetch_add(1, AcqRel);
                 Ok(answer)
-            })
+            };
+            remembered.ask(1, now, answers).await
         };
         assert!(ask(at(100), true).await.unwrap());
         assert!(ask(at(159), false).await.unwrap());
