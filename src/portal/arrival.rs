@@ -20,8 +20,13 @@ pub(super) async fn begin(call: &Call, person: Person, proof: Proof) -> Result<S
 pub(super) async fn prove(call: &Call, live: &Live, proof: Proof) -> Result<SessionId, SessionError> {
     let mut session = live.session.clone();
     session.prove(proof);
+    renew(call, live, session).await
+}
+
+/// The same session under a new id, after something of the account has changed.
+pub(super) async fn renew(call: &Call, live: &Live, session: Session) -> Result<SessionId, SessionError> {
     let begun = call.rooms.sessions.begin(session, Some(&live.key), call.now).await;
     begun.inspect_err(|error| {
-        tracing::warn!(%error, request_id = call.visitor.request_id, "nobody can prove more while sessions cannot be kept");
+        tracing::warn!(%error, request_id = call.visitor.request_id, "no session can go on under a new id while sessions cannot be kept");
     })
 }
