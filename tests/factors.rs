@@ -1,5 +1,6 @@
 //! Assurance and what raises it: factors, step-up, and what nobody can do with them.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest::Method;
@@ -201,14 +202,17 @@ async fn codes_go_out_through_a_signed_hook_once_and_without_a_second_try() {
 /// Whoever sends short messages.
 struct Hook {
     address: std::net::SocketAddr,
-    state: std::sync::Arc<std::sync::Mutex<(bool, Vec<(String, Vec<u8>)>)>>,
+    state: Arc<Mutex<Told>>,
 }
+
+/// Whether it refuses, and what it was sent: signature and body.
+type Told = (bool, Vec<(String, Vec<u8>)>);
 
 impl Hook {
     fn start() -> Self {
         use std::io::{Read, Write};
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let hook = Self { address: listener.local_addr().unwrap(), state: std::sync::Arc::default() };
+        let hook = Self { address: listener.local_addr().unwrap(), state: Arc::default() };
         let state = hook.state.clone();
         std::thread::spawn(move || {
             for mut stream in listener.incoming().map_while(Result::ok) {
@@ -278,6 +282,25 @@ async fn secrets_of_factors_are_nowhere_in_clear() {
     assert!(!log.contains(&secret) && !log.contains("13800138000"), "{log}");
 }
 
+#[tokio::test]
+async fn a_recovery_code_from_a_window_is_good_once_for_one_account() {
+    let window = Window::open().await;
+    window.signed_in().await.sets_an_app().await;
+    let mut command = crate::support::process::yimen();
+    let done =
+        command.args(["account", "recovery-code", ZHANG.0, "--config"]).arg(&window.gateway.config).output().unwrap();
+    let code = String::from_utf8(done.stdout).unwrap().trim().to_owned();
+    assert_eq!(code.len(), 19, "{}", String::from_utf8_lossy(&done.stderr));
+    for (turn, status) in [(0, 303), (1, 401)] {
+        let citizen = window.citizen();
+        citizen.try_sign_in(ZHANG.0, ZHANG.1, "/").await;
+        let csrf = citizen.visit("/sign-in/second").await.field("csrf");
+        let answer = citizen.submit("/sign-in/second", &[("csrf", &csrf), ("by", "recovery"), ("code", &code)]).await;
+        assert_eq!(answer.status, status, "turn {turn}");
+        assert_eq!(citizen.cookie(SESSION_COOKIE), None);
+    }
+}
+
 async fn open(engine: &Engine) -> Durable {
     Durable::of(&engine.config()).await.unwrap()
 }
@@ -308,7 +331,7 @@ async fn a_factor_is_what_was_put_and_its_handle_is_unique(durable: Durable) {
     let (wang, li) = (Uuid::now_v7(), Uuid::now_v7());
     let factor = row(wang, Some("credential"));
     durable.insert_factor(&factor).await.unwrap();
-    assert_eq!(durable.factors(wang).await.unwrap(), [factor.clone()]);
+    assert_eq!(durable.factors(wang).await.unwrap(), std::slice::from_ref(&factor));
     assert!(durable.factors(li).await.unwrap().is_empty());
     let taken = durable.insert_factor(&row(li, Some("credential"))).await;
     assert!(matches!(taken, Err(StoreError::Taken { .. })), "{taken:?}");

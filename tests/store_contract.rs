@@ -50,6 +50,7 @@ on_both! {
     all_with_a_label_end_and_no_others
     of_twenty_who_take_one_wins
     a_one_time_value_is_kept_once_and_not_for_ever
+    a_one_time_value_can_be_looked_at_without_taking_it
     a_counter_counts_to_its_window_and_starts_again
     a_meter_lets_a_burst_through_and_then_one_an_interval
     a_follower_hears_of_every_end
@@ -238,6 +239,16 @@ async fn of_twenty_who_take_one_wins(store: &ShortLived) {
         taken.extend(take.await.unwrap());
     }
     assert_eq!(taken, [b"value"]);
+}
+
+async fn a_one_time_value_can_be_looked_at_without_taking_it(store: &ShortLived) {
+    assert_eq!(store.peek(b"aside", now()).await.unwrap(), None);
+    assert!(store.put_once(b"aside", b"value", HOUR, now()).await.unwrap());
+    for _ in 0..2 {
+        assert_eq!(store.peek(b"aside", now()).await.unwrap().as_deref(), Some(&b"value"[..]));
+    }
+    assert_eq!(store.take(b"aside", now()).await.unwrap().as_deref(), Some(&b"value"[..]));
+    assert_eq!(store.peek(b"aside", now()).await.unwrap(), None);
 }
 
 async fn a_one_time_value_is_kept_once_and_not_for_ever(store: &ShortLived) {

@@ -12,7 +12,7 @@ use tokio::runtime::Builder;
 use super::arguments::{AccountCommand, Add};
 use crate::config::Config;
 use crate::domain::{BadAssurance, BadSubjectKind, Timestamp};
-use crate::identity::{Account, Accounts, IdentityError, Login, NewAccount, Password};
+use crate::identity::{Account, Accounts, FactorError, Factors, IdentityError, Login, NewAccount, Password, Vault};
 use crate::metrics::Metrics;
 use crate::session::{EndReason, SealKey, SessionError, Sessions};
 use crate::store::{Durable, StoreError};
@@ -39,6 +39,8 @@ pub(crate) enum AccountError {
     Identity(#[from] IdentityError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Factor(#[from] FactorError),
     #[error("the account is changed, but its open sessions did not end: {0}; end them when the store answers again")]
     Sessions(#[from] SessionError),
     #[error("cannot start: {0}")]
@@ -67,6 +69,7 @@ pub(crate) fn run(config: &Config, command: &AccountCommand, stdin: impl Read) -
             let changed = accounts(Work::Password(login.parse()?, password, now))?;
             Ok(format!("account {} has a new password, its sessions ended\n", changed.login))
         }
+        AccountCommand::RecoveryCode { login } => recovery_code(config, &login.parse()?),
         AccountCommand::List => list(config),
         AccountCommand::Personal(data) => super::people::keep(config, data),
         AccountCommand::Role { command } => super::people::roles(config, command),
@@ -130,6 +133,17 @@ pub(super) async fn open(config: &Config) -> Result<Accounts, AccountError> {
     let durable = Arc::new(Durable::of(&config.stores.register).await?);
     let metrics = Arc::new(Metrics::new().map_err(|cause| AccountError::System(cause.to_string()))?);
     Ok(Accounts::new(durable, &config.identity, config.sign_in.breached_passwords.clone(), metrics)?)
+}
+
+fn recovery_code(config: &Config, login: &Login) -> Result<String, AccountError> {
+    block_on(async {
+        let account = open(config).await?.find(login).await?;
+        let id = account.id.parse().map_err(|_| AccountError::System("the account's id cannot be read".to_owned()))?;
+        let vault = Arc::new(Vault::load_or_create(&config.identity.vault_directory)?);
+        let durable = Arc::new(Durable::of(&config.stores.register).await?);
+        let code = Factors::new(durable, vault, None, &config.public.origin)?.one_recovery_code(id).await?;
+        Ok(format!("{code}\n"))
+    })
 }
 
 fn list(config: &Config) -> Result<String, AccountError> {

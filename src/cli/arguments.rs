@@ -201,6 +201,12 @@ pub(crate) enum AccountCommand {
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
     },
+    /// Print a recovery code for somebody whose identity was checked at a window: beside the password it sets an authenticator app
+    /// anew, once, in place of every factor. Codes of before are good no more.
+    RecoveryCode {
+        /// Login name.
+        login: String,
+    },
     /// List all accounts.
     List,
     /// Keep an identity number and a phone, sealed; what is not given stays as it is.

@@ -40,7 +40,7 @@ impl MessengerError {
 pub struct Messenger(Way);
 
 enum Way {
-    Hook { client: Client, url: String, secret: hmac::Key },
+    Hook { client: Client, url: String, secret: Box<hmac::Key> },
     File(PathBuf),
 }
 
@@ -90,7 +90,7 @@ impl Messenger {
             client = client.tls_certs_only(authorities.map_err(bad)?);
         }
         let client = client.build().map_err(|_| IdentityError::Crypto("making the client of the code hook"))?;
-        let secret = hmac::Key::new(hmac::HMAC_SHA256, trimmed);
+        let secret = Box::new(hmac::Key::new(hmac::HMAC_SHA256, trimmed));
         Ok(Some(Self(Way::Hook { client, url: url.clone(), secret })))
     }
 

@@ -23,6 +23,8 @@ pub enum Trial {
     Second,
     /// Having a code sent.
     Message,
+    /// A passkey: nothing can be guessed, so only the network's and the common meter count it.
+    Passkey,
 }
 
 /// Who tries what.
@@ -92,6 +94,7 @@ impl Tries {
             }
             Trial::Second => ("second", &SECOND),
             Trial::Message => ("message", &MESSAGES),
+            Trial::Passkey => ("passkey", &[]),
         };
         if let Some(device) = tried.device {
             return self.through(&[word, "device", device, tried.whose], "device", tiers, now).await;

@@ -17,6 +17,11 @@ pub(super) async fn begin(call: &Call, person: Person, proof: Proof) -> Result<S
 pub(super) async fn prove(call: &Call, live: &Live, proof: Proof) -> Result<SessionId, SessionError> {
     let mut session = live.session.clone();
     session.prove(proof);
+    renew(call, live, session).await
+}
+
+/// The same session under a new id, after something of the account has changed.
+pub(super) async fn renew(call: &Call, live: &Live, session: Session) -> Result<SessionId, SessionError> {
     kept(call, session, Some(&live.key)).await
 }
 

@@ -319,7 +319,7 @@ async fn a_second_step_of_another_site_is_refused() {
 }
 
 #[tokio::test]
-async fn a_code_by_short_message_is_the_second_step_and_one_by_mail_raises_nothing() {
+async fn a_code_by_short_message_is_a_second_step() {
     let (mut desk, mut browser) = (Desk::open().await, Browser::default());
     browser.sign_in(&desk, PASSWORD, "/").await;
     let page = wish(&mut browser, &desk, "address", &[("address", "138 0013 8000")]).await;
@@ -351,6 +351,46 @@ async fn factors_are_changed_by_who_has_just_proven_who_they_are() {
     let page = wish(&mut browser, &desk, "remove", &[("factor", &factor)]).await;
     assert_eq!(page.location(), "/sign-in?return_to=/account&max_age=600");
     assert_eq!(browser.get(&desk, "/account").await.fields("factor"), 1);
+}
+
+#[tokio::test]
+async fn a_new_password_ends_the_other_sessions_and_changes_this_ones_id() {
+    let (desk, mut browser) = (Desk::open().await, Browser::default());
+    browser.sign_in(&desk, PASSWORD, "/").await;
+    let mut elsewhere = Browser::default();
+    elsewhere.sign_in(&desk, PASSWORD, "/").await;
+    let before = browser.cookies[SESSION].clone();
+    let short = wish(&mut browser, &desk, "password", &[("password", "short")]).await;
+    assert_eq!(short.header("yimen-error"), "bad-password");
+    let page = wish(&mut browser, &desk, "password", &[("password", "battery staple")]).await;
+    assert_eq!((page.status(), page.location()), (303, "/account"));
+    assert_ne!(browser.cookies[SESSION], before);
+    assert_eq!(browser.get(&desk, "/account").await.status(), 200);
+    assert_ne!(elsewhere.get(&desk, "/account").await.status(), 200);
+    assert_eq!(Browser::default().sign_in(&desk, PASSWORD, "/").await.status(), 401);
+    assert_eq!(Browser::default().sign_in(&desk, "battery staple", "/").await.status(), 303);
+}
+
+#[tokio::test]
+async fn who_steps_up_does_not_go_on_with_what_somebody_else_began() {
+    let (mut desk, mut browser) = (Desk::open().await, Browser::default());
+    browser.sign_in(&desk, PASSWORD, "/").await;
+    let (secret, _) = enrol(&mut browser, &desk).await;
+    desk.add("li", "battery staple").await;
+    let mut li = Browser::default();
+    let csrf = li.get(&desk, "/sign-in").await.field("csrf", 0);
+    li.post(&desk, "/sign-in", &[("login", "li"), ("password", "battery staple"), ("csrf", &csrf)]).await;
+    enrol(&mut li, &desk).await;
+    let csrf = browser.get(&desk, "/sign-in?other=yes").await.field("csrf", 0);
+    let fields = [("login", "li"), ("password", "battery staple"), ("csrf", csrf.as_str()), ("other", "yes")];
+    browser.post(&desk, "/sign-in", &fields).await;
+    assert!(browser.cookies.contains_key(HALF), "li is half signed in");
+    later(&mut desk, 60);
+    let page = browser.get(&desk, "/sign-in/second?return_to=/account&assurance=L2").await;
+    let (csrf, code) = (page.field("csrf", 0), secret.shown_at(desk.now));
+    let fields = [("csrf", csrf.as_str()), ("by", "totp"), ("code", code.as_str()), ("assurance", "L2")];
+    assert_eq!(browser.post(&desk, "/sign-in/second", &fields).await.status(), 303);
+    assert_ne!(session(&browser, &desk).await.name, "li");
 }
 
 #[tokio::test]

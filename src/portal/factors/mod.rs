@@ -16,17 +16,20 @@ use axum::{Extension, response};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use super::call::Call;
 use super::failure::WayOn;
 use super::frame::{self, Frame, rendered};
 use super::return_to::ReturnTo;
 use super::sign_in::{Problem, count, own_session};
-use super::{answer, when};
+use super::{answer, arrival, when};
 use crate::domain::Assurance;
-use crate::identity::{Factor, FactorError, FactorKind, MESSAGE_LIFE, TotpSecret, Trial};
+use crate::identity::{
+    Factor, FactorError, FactorKind, IdentityError, Login, MESSAGE_LIFE, Password, TotpSecret, Trial,
+};
 use crate::portal::language::Language;
-use crate::session::{SessionId, SessionKey};
+use crate::session::{Live, SessionId, SessionKey, cookie};
 
 const PAGE: &str = "/account";
 /// How long ago the person may have proven who they are to change what they sign in with (ASVS 5.0, 7.5.1).
@@ -39,7 +42,7 @@ const SETTING_LIFE: Duration = Duration::from_secs(900);
 #[serde(default)]
 pub(super) struct Wish {
     csrf: String,
-    /// `totp`, `address`, `passkey`: begin; `set-…`: what has been begun; `codes`; `remove`.
+    /// `totp`, `address`, `passkey`: begin; `set-…`: what has been begun; `codes`; `remove`; `password`.
     wish: String,
     factor: String,
     address: String,
@@ -47,6 +50,7 @@ pub(super) struct Wish {
     code: String,
     answer: String,
     label: String,
+    password: String,
 }
 
 /// What is being set, for one session.
@@ -185,7 +189,8 @@ pub(super) async fn submit(
     Extension(call): Extension<Arc<Call>>,
     wish: Result<Form<Wish>, FormRejection>,
 ) -> response::Response<Body> {
-    let wish = wish.map(|Form(wish)| wish).unwrap_or_default();
+    let mut wish = wish.map(|Form(wish)| wish).unwrap_or_default();
+    let password = Zeroizing::new(std::mem::take(&mut wish.password));
     let Some((live, account)) = own_session(&call) else {
         return call.failure(StatusCode::UNAUTHORIZED, "sign-in-needed", WayOn::SignIn(PAGE.to_owned()));
     };
@@ -201,8 +206,35 @@ pub(super) async fn submit(
         Ok(None) => return call.failure(StatusCode::UNAUTHORIZED, "sign-in-needed", WayOn::SignIn(PAGE.to_owned())),
         Err(error) => return fault(&call, Problem::from(FactorError::from(error)).into()),
     };
+    if wish.wish == "password" {
+        return new_password(&call, live, &login, password).await;
+    }
     let owner = Owner { session: live.key, account, login, name: live.session.name.clone() };
     carry_out(&call, &owner, wish).await.unwrap_or_else(|error| fault(&call, error))
+}
+
+/// A new password ends all other sessions (ASVS 5.0, 7.4.3), and this one goes on under a new id.
+async fn new_password(call: &Call, live: &Live, login: &str, password: Zeroizing<String>) -> response::Response<Body> {
+    let changed = async {
+        let login: Login = login.parse()?;
+        call.rooms.accounts.set_password(&login, Password::new(password.to_string())?, call.now).await
+    };
+    let refused = |code| call.failure(StatusCode::BAD_REQUEST, code, WayOn::Home);
+    match changed.await {
+        Ok(_) => {}
+        Err(IdentityError::BadPassword) => return refused("bad-password"),
+        Err(IdentityError::BreachedPassword) => return refused("breached-password"),
+        Err(IdentityError::Busy) => return fault(call, Problem::Busy.into()),
+        Err(error) => {
+            tracing::warn!(%error, request_id = call.visitor.request_id, "a password was not changed");
+            return fault(call, Problem::StoreAway.into());
+        }
+    }
+    let ended = call.rooms.sessions.end_all(&live.session.subject, Some(&live.key)).await;
+    match (ended, arrival::renew(call, live, live.session.clone()).await) {
+        (Ok(_), Ok(id)) => answer::with_cookie(answer::see_other(&ReturnTo::parse(PAGE)), &cookie::set(&id)),
+        _ => fault(call, Problem::StoreAway.into()),
+    }
 }
 
 async fn carry_out(call: &Call, owner: &Owner, wish: Wish) -> Result<response::Response<Body>, Fault> {
@@ -337,7 +369,7 @@ fn fault(call: &Call, fault: Fault) -> response::Response<Body> {
             let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
             return call.failure(StatusCode::TOO_MANY_REQUESTS, "tries-too-many", WayOn::Retry(seconds));
         }
-        Fault::Problem(Problem::StoreAway) => {
+        Fault::Problem(Problem::StoreAway | Problem::Busy) => {
             return call.failure(StatusCode::SERVICE_UNAVAILABLE, "session-store-away", WayOn::Retry(5));
         }
         Fault::Problem(_) => return call.failure(StatusCode::BAD_REQUEST, "factor-not-set", WayOn::Home),

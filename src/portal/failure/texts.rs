@@ -21,7 +21,21 @@ const INTERNAL: Text = Text {
     sentence_en: "Your request was not completed, and the fault is ours. Try again in a moment; if it happens again, tell the help desk the number below.",
 };
 
-const TEXTS: [Text; 65] = [
+const TEXTS: [Text; 67] = [
+    Text {
+        code: "bad-password",
+        title_zh: "密码长度不符合要求",
+        sentence_zh: "密码没有更换。密码须为 8 至 128 个字符，字符种类不限；建议用几个词连成一句。",
+        title_en: "This password is too short or too long",
+        sentence_en: "Your password has not changed. It has 8 to 128 characters of any kind; a few words in a row are a good one.",
+    },
+    Text {
+        code: "breached-password",
+        title_zh: "这个密码不安全",
+        sentence_zh: "密码没有更换。这个密码曾在其他网站泄露，他人很容易猜到。请换一个。",
+        title_en: "This password is not safe",
+        sentence_en: "Your password has not changed. This one was stolen elsewhere and is easily guessed. Choose another.",
+    },
     Text {
         code: "factors-too-many",
         title_zh: "登录方式已达上限",

@@ -53,7 +53,10 @@ pub(super) async fn first(call: &Call, wanted: &Wanted) -> Result<Option<First>,
         Some(id) => call.rooms.sessions.aside::<HalfDone>(KIND, id, call.now).await.map_err(|_| Problem::StoreAway)?,
         None => None,
     };
-    let (id, at, step_up, half) = match (half, own_session(call)) {
+    // Who is asked for more of themselves does not go on with what somebody else has begun in this browser.
+    let stepping = wanted.asks() && !wanted.other;
+    let others = |half: &HalfDone| stepping && own_session(call).is_some_and(|(_, id)| id != half.account);
+    let (id, at, step_up, half) = match (half.filter(|half| !others(half)), own_session(call)) {
         (Some(half), _) => (half.account, half.password_at, half.step_up, true),
         (None, Some((live, id))) => match password_at(live, wanted, call.now) {
             Some(at) => (id, at, true, false),

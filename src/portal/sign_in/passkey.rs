@@ -92,8 +92,8 @@ async fn checked(call: &Call, answer: &str, asked: &str, wanted: &Wanted) -> Res
 
 #[cfg(feature = "passkey")]
 async fn ask(call: &Call) -> Result<(String, String), Problem> {
-    // Nothing can be guessed here; what is counted is work, and each question is good for one answer.
-    count(call, Trial::Password, "", &format!("passkey {}", call.visitor.client_network)).await?;
+    // What is counted is work; each question is good for one answer.
+    count(call, Trial::Passkey, "", "").await?;
     let (options, showing) = call.rooms.factors.ask_passkey()?;
     let id = call.rooms.sessions.put_aside(ASKED, &showing, LIFE, call.now).await;
     Ok((options.to_string(), id.map_err(|_| Problem::StoreAway)?.encoded()))

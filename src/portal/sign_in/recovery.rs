@@ -47,12 +47,11 @@ struct Page {
 }
 
 /// Puts a recovery aside, in place of the half-done sign-in, and leads to its page.
-pub(super) async fn begin(call: &Call, account: &Account, id: Uuid) -> Result<response::Response<Body>, Problem> {
+pub(super) async fn begin(call: &Call, id: Uuid) -> Result<response::Response<Body>, Problem> {
     let secret = TotpSecret::random().map_err(|_| Problem::StoreAway)?;
     let recovering = Recovering { account: id, secret: secret.base32().to_string() };
     let put = call.rooms.sessions.put_aside(KIND, &recovering, half::LIFE, call.now).await;
     let aside = put.map_err(|_| Problem::StoreAway)?;
-    tracing::info!(account = account.id, "a recovery code was used");
     let to = Wanted::from(WantedFields::default()).at("/sign-in/recovery");
     Ok(answer::with_cookie(answer::see_other(&to), &cookies::set(half::COOKIE, &aside.encoded(), Some(half::LIFE_S))))
 }

@@ -121,7 +121,7 @@ async fn checked(
                 return Err(Problem::WrongCode);
             }
             first.take(call).await?;
-            return recovery::begin(call, &first.account, account).await;
+            return recovery::begin(call, account).await;
         }
         "sent" => sent(call, account, form).await?,
         _ if factors.check_totp(account, &form.code, call.now).await? => Shown::Totp,
