@@ -27,6 +27,7 @@ mod guide;
 mod health;
 mod hostile_page;
 mod http2_floods;
+mod identity_platform;
 mod layers;
 mod malformed;
 mod management;

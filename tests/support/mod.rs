@@ -12,6 +12,7 @@ pub mod gateway;
 pub mod http2;
 pub mod nginx;
 pub mod node;
+pub mod oidc_provider;
 pub mod platform;
 pub mod postgres;
 pub mod process;
