@@ -21,7 +21,6 @@ fn assertions(criterion: &mut Criterion) {
     let config = IdentityConfig {
         issuer: "https://zwfw.example.gov".to_owned(),
         keys_directory: folder.path().join("keys"),
-        vault_directory: "unused".into(),
         pairwise_key_file: folder.path().join("pairwise"),
         vault_directory: folder.path().join("vault"),
         authority_division: DivisionCode::NATION,

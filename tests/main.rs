@@ -29,6 +29,7 @@ mod guide;
 mod health;
 mod hostile_page;
 mod http2_floods;
+mod identity_platform;
 mod issuer;
 mod issuer_clients;
 mod issuer_logout;

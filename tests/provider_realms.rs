@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::citizen::{Answer, Citizen, SESSION_COOKIE};
 use crate::support::clerk::Clerk;
+use crate::support::engine::{Engine, on_both};
 use crate::support::gateway::{Gateway, Setup};
 use crate::support::provider::{CLIENT_SECRET, Provider, Sign, Token, now};
 use crate::support::redis::Redis;
@@ -125,9 +126,7 @@ async fn a_realm_that_cannot_reach_the_level_is_not_offered() {
     refused(&citizen.visit("/sign-in/nowhere").await, &citizen, 404, "no-realm");
 }
 
-#[tokio::test]
-async fn the_same_person_is_the_same_subject_and_another_is_another() {
-    let town = Town::open().await;
+async fn the_same_person_is_the_same_subject_and_another_is_another(town: Town) {
     let subject = async |sub: &'static str| {
         town.provider.bends(move |token| {
             token.claims["sub"] = json!(sub);
@@ -141,15 +140,17 @@ async fn the_same_person_is_the_same_subject_and_another_is_another() {
     assert_eq!((subject("one").await, subject("one").await, subject("two").await), (1, 2, 1));
 }
 
-/// Each lie in a token is refused, and nobody is signed in.
+/// Each lie in a token is refused for what it is, and nobody is signed in.
 macro_rules! lies_in_tokens {
-    ($($name:ident: $bend:expr;)*) => { $(
+    ($($name:ident: $reason:literal, $bend:expr;)*) => { $(
         #[tokio::test]
         async fn $name() {
             let town = Town::open().await;
             let bend: fn(&mut Token) = $bend;
             town.provider.bends(bend);
             town.refuses(502, "provider-untrusted").await;
+            let told = town.gateway.process.errors();
+            assert!(told.contains($reason), "refused for another reason: {told}");
         }
     )* };
 }
@@ -159,45 +160,56 @@ fn without(token: &mut Token, claim: &str) {
 }
 
 lies_in_tokens! {
-    a_token_of_another_issuer_is_refused: |token| token.claims["iss"] = json!("https://evil.example");
-    a_token_for_another_client_is_refused: |token| token.claims["aud"] = json!("somebody");
-    a_token_for_others_besides_is_refused: |token| token.claims["aud"] = json!(["yimen", "somebody"]);
-    a_token_for_another_authorized_party_is_refused: |token| token.claims["azp"] = json!("somebody");
-    a_token_with_another_nonce_is_refused: |token| token.claims["nonce"] = json!("another");
-    a_token_without_a_nonce_is_refused: |token| without(token, "nonce");
-    a_token_without_an_audience_is_refused: |token| without(token, "aud");
-    a_token_without_an_issuer_is_refused: |token| without(token, "iss");
-    a_token_without_an_end_is_refused: |token| without(token, "exp");
-    a_token_without_a_time_of_issue_is_refused: |token| without(token, "iat");
-    a_token_without_a_subject_is_refused: |token| without(token, "sub");
-    a_token_without_auth_time_is_refused: |token| without(token, "auth_time");
-    a_token_from_the_future_is_refused: |token| token.claims["iat"] = json!(now() + 3600);
-    a_token_that_has_expired_is_refused: |token| token.claims["exp"] = json!(now() - 3600);
-    a_token_that_was_issued_long_ago_is_refused: |token| token.claims["iat"] = json!(now() - 3600);
-    a_proof_longer_ago_than_asked_is_refused: |token| token.claims["auth_time"] = json!(now() - 48 * 3600);
-    a_token_for_another_access_token_is_refused: |token| token.claims["at_hash"] = json!("AAAAAAAAAAAAAAAAAAAAAA");
-    a_token_of_no_algorithm_is_refused: |token| {
+    a_token_of_another_issuer_is_refused: "its issuer is another",
+        |token| token.claims["iss"] = json!("https://evil.example");
+    a_token_without_an_issuer_is_refused: "its issuer is another", |token| without(token, "iss");
+    a_token_for_another_client_is_refused: "not this client alone", |token| token.claims["aud"] = json!("somebody");
+    a_token_for_others_besides_is_refused: "not this client alone",
+        |token| token.claims["aud"] = json!(["yimen", "somebody"]);
+    a_token_without_an_audience_is_refused: "not this client alone", |token| without(token, "aud");
+    a_token_for_another_authorized_party_is_refused: "authorized party", |token| token.claims["azp"] = json!("somebody");
+    a_token_with_another_nonce_is_refused: "its nonce", |token| token.claims["nonce"] = json!("another");
+    a_token_without_a_nonce_is_refused: "its nonce", |token| without(token, "nonce");
+    a_token_without_an_end_is_refused: "no exp", |token| without(token, "exp");
+    a_token_without_a_time_of_issue_is_refused: "no iat", |token| without(token, "iat");
+    a_token_without_a_subject_is_refused: "no sub", |token| without(token, "sub");
+    a_token_without_auth_time_is_refused: "no auth_time", |token| without(token, "auth_time");
+    a_token_from_the_future_is_refused: "from the future", |token| token.claims["iat"] = json!(now() + 3600);
+    a_token_that_is_not_valid_yet_is_refused: "from the future", |token| token.claims["nbf"] = json!(now() + 3600);
+    a_token_that_has_expired_is_refused: "has expired", |token| token.claims["exp"] = json!(now() - 3600);
+    a_token_that_was_issued_long_ago_is_refused: "too long ago", |token| token.claims["iat"] = json!(now() - 3600);
+    a_proof_longer_ago_than_asked_is_refused: "longer ago than max_age",
+        |token| token.claims["auth_time"] = json!(now() - 48 * 3600);
+    a_token_for_another_access_token_is_refused: "at_hash",
+        |token| token.claims["at_hash"] = json!("AAAAAAAAAAAAAAAAAAAAAA");
+    a_token_about_a_logout_signs_nobody_in: "about an event",
+        |token| token.claims["events"] = json!({ crate::support::provider::LOGOUT_EVENT: {} });
+    a_token_of_no_algorithm_is_refused: "its algorithm", |token| {
         token.header["alg"] = json!("none");
         token.sign = Sign::None;
     };
-    an_hmac_with_the_public_key_is_refused: |token| {
+    an_hmac_with_the_public_key_is_refused: "its algorithm", |token| {
         token.header["alg"] = json!("HS256");
         token.sign = Sign::Confused;
     };
-    an_algorithm_that_the_settings_do_not_allow_is_refused: |token| token.header["alg"] = json!("ES384");
-    a_token_signed_by_another_key_is_refused: |token| token.sign = Sign::Other;
-    a_token_of_an_unknown_key_is_refused: |token| token.header["kid"] = json!("second");
-    a_key_name_that_is_a_path_is_refused: |token| token.header["kid"] = json!("../../../../dev/null");
-    a_key_name_that_is_a_statement_is_refused: |token| token.header["kid"] = json!("first' UNION SELECT 'x");
-    a_key_that_the_token_brings_along_is_refused: |token| {
+    an_algorithm_that_the_settings_do_not_allow_is_refused: "its algorithm", |token| token.header["alg"] = json!("ES384");
+    a_token_signed_by_another_key_is_refused: "its signature", |token| token.sign = Sign::Other;
+    a_token_of_an_unknown_key_is_refused: "a key that is not in its key set",
+        |token| token.header["kid"] = json!("second");
+    a_key_name_that_is_a_path_is_refused: "a key that is not in its key set",
+        |token| token.header["kid"] = json!("../../../../dev/null");
+    a_key_name_that_is_a_statement_is_refused: "a key that is not in its key set",
+        |token| token.header["kid"] = json!("first' UNION SELECT 'x");
+    a_key_that_the_token_brings_along_is_refused: "its signature", |token| {
         token.header["jwk"] = json!({"kty": "oct", "k": "AAAA"});
         token.header["jku"] = json!("https://evil.example/jwks");
         token.header.as_object_mut().unwrap().remove("kid");
         token.sign = Sign::Other;
     };
-    a_token_of_another_type_is_refused: |token| token.header["typ"] = json!("at+jwt");
-    a_logout_token_is_no_id_token: |token| token.header["typ"] = json!("logout+jwt");
-    a_header_that_demands_the_unknown_is_refused: |token| token.header["crit"] = json!(["b64"]);
+    a_token_of_another_type_is_refused: "its type", |token| token.header["typ"] = json!("at+jwt");
+    a_logout_token_is_no_id_token: "its type", |token| token.header["typ"] = json!("logout+jwt");
+    a_header_that_demands_the_unknown_is_refused: "demands what we do not know",
+        |token| token.header["crit"] = json!(["b64"]);
 }
 
 #[tokio::test]
@@ -404,6 +416,44 @@ async fn requests_are_pushed_where_the_settings_or_the_provider_want_it() {
     assert_eq!(town.provider.asked("/par"), 1);
 }
 
+/// A platform that trades a code for user information, without a signed token.
+fn adapter(provider: &Provider, more: &str) -> String {
+    let issuer = &provider.issuer;
+    format!(
+        "[[realm]]\nid = \"city\"\nname = \"市平台\"\nname_en = \"City\"\nkind = \"code-userinfo\"\nissuer = \"{issuer}\"\n\
+         client_id = \"yimen\"\nclient_secret_file = \"provider.secret\"\nauthorize_url = \"{issuer}/auth\"\n\
+         token_url = \"{issuer}/token\"\nuserinfo_url = \"{issuer}/me\"\nsubject_pointer = \"/data/user/id\"\n\
+         name_pointer = \"/data/user/real_name\"\nlevel_pointer = \"/data/level\"\nlevels = {{ 2 = \"L2\" }}\n{more}\n"
+    )
+}
+
+#[tokio::test]
+async fn a_platform_that_is_not_quite_openid_connect_is_read_by_its_field_mapping() {
+    for more in ["", "client_auth = \"client_secret_post\"\nuserinfo_token = \"form\""] {
+        let provider = Provider::start().await;
+        let realm = adapter(&provider, more);
+        let gateway = Gateway::with(|setup| accepts(setup, &realm)).await;
+        let citizen = Citizen::of(&gateway);
+        let fresh = citizen.visit("/sign-in?return_to=/account&max_age=300").await.body;
+        assert!(!fresh.contains("/sign-in/city"), "it never asks again, so it proves nothing fresh");
+        let address =
+            citizen.visit("/sign-in/city?return_to=/account&assurance=L2").await.header("location").to_owned();
+        citizen.visit(&provider.approve(&address)).await.leads_to(303, "/account");
+        let page = citizen.visit("/account").await.body;
+        assert!(page.contains("韩梅梅") && page.contains("L2"), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn user_information_without_a_subject_signs_nobody_in() {
+    let provider = Provider::start().await;
+    let realm = adapter(&provider, "").replace("/data/user/id", "/data/user/number");
+    let gateway = Gateway::with(|setup| accepts(setup, &realm)).await;
+    let citizen = Citizen::of(&gateway);
+    let address = citizen.visit("/sign-in/city?return_to=/account").await.header("location").to_owned();
+    refused(&citizen.visit(&provider.approve(&address)).await, &citizen, 502, "provider-untrusted");
+}
+
 // The word of a provider that a session ended.
 
 async fn tells(town: &Town, token: &str) -> Answer {
@@ -511,15 +561,13 @@ async fn sign_out_leads_on_to_the_provider() {
 
 // Linking: both are proven.
 
-#[tokio::test]
-async fn an_account_gets_an_identity_only_when_both_are_proven() {
-    let town = Town::open().await;
+async fn an_account_gets_an_identity_only_when_both_are_proven(town: Town) {
     town.gateway.add_account("zhang", "four brave horses 4", "L2");
     let zhang = town.citizen();
     zhang.sign_in("zhang", "four brave horses 4").await;
     let csrf = zhang.visit("/account/identities").await.has_status(200).field("csrf");
     let forged = town.citizen().submit("/account/identities/link", &[("csrf", "x"), ("realm", "nation")]).await;
-    assert_eq!(forged.status, 303, "nobody is signed in: to sign-in");
+    assert_eq!((forged.status, forged.header("yimen-error")), (401, "sign-in-needed"));
     zhang.submit("/account/identities/link", &[("csrf", "forged"), ("realm", "nation")]).await.has_status(403);
     let page = zhang.submit("/account/identities/link", &[("csrf", &csrf), ("realm", "nation")]).await;
     let address = link(&page);
@@ -600,16 +648,26 @@ fn document(provider: &Provider, id: &str) -> Value {
     })
 }
 
-#[tokio::test]
-async fn a_realm_comes_and_goes_without_a_restart() {
-    let provider = Provider::start().await;
-    let gateway = Gateway::with(|setup| {
-        setup.set("providers.loopback_http", true);
+/// A town whose register is on this engine, with the secret that realms of the register name.
+async fn on(engine: &Engine) -> Town {
+    let change = |setup: &mut Setup| {
+        setup.set("stores.register", engine.url());
         let secrets = setup.folder.path().join("data/realm-secrets");
         fs::create_dir_all(&secrets).unwrap();
         fs::write(secrets.join("province.secret"), CLIENT_SECRET).unwrap();
-    })
-    .await;
+    };
+    Town::with(change, "").await
+}
+
+on_both! {
+    on:
+    a_realm_comes_and_goes_without_a_restart
+    the_same_person_is_the_same_subject_and_another_is_another
+    an_account_gets_an_identity_only_when_both_are_proven
+}
+
+async fn a_realm_comes_and_goes_without_a_restart(town: Town) {
+    let Town { gateway, provider } = town;
     let (nation, province) = (Clerk::operator(&gateway, "100000"), Clerk::operator(&gateway, "330000"));
     let path = "/v1/realms/province";
     let put = format!("PUT {path}");

@@ -64,9 +64,15 @@ fn settings() -> BTreeSet<String> {
         }
     }
     let reads = ["parsed(", "required(", "number(", "flag(", "list(", "file("];
-    for (name, place) in
-        [("issuer", "issuer"), ("rate", "rate[]"), ("callers", "management.caller[]"), ("sign_in", "sign_in")]
-    {
+    // A realm's files, addresses and pointers are read by small functions of its own.
+    let reads = [&reads[..], &["entries(", "file(&fields, ", "file(fields, ", "url(", "pointer("]].concat();
+    for (name, place) in [
+        ("issuer", "issuer"),
+        ("rate", "rate[]"),
+        ("callers", "management.caller[]"),
+        ("sign_in", "sign_in"),
+        ("realm", "realm[]"),
+    ] {
         let source = file(&format!("src/config/{name}.rs"));
         keys.extend(keys_of(&source, &reads).iter().map(|key| format!("{place}.{key}")));
     }

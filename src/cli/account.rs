@@ -138,6 +138,7 @@ pub(super) async fn open(config: &Config) -> Result<Accounts, AccountError> {
 fn recovery_code(config: &Config, login: &Login) -> Result<String, AccountError> {
     block_on(async {
         let account = open(config).await?.find(login).await?;
+        let account = account.ok_or_else(|| IdentityError::NoAccount(login.as_str().to_owned()))?;
         let id = account.id.parse().map_err(|_| AccountError::System("the account's id cannot be read".to_owned()))?;
         let vault = Arc::new(Vault::load_or_create(&config.identity.vault_directory)?);
         let durable = Arc::new(Durable::of(&config.stores.register).await?);

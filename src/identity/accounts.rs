@@ -74,11 +74,6 @@ impl Accounts {
         }
     }
 
-    /// The account with this login.
-    pub async fn find(&self, login: &Login) -> Result<Account, IdentityError> {
-        Ok(self.row(login).await?.into())
-    }
-
     /// The account of this id, if it may sign in.
     pub async fn active(&self, id: Uuid) -> Result<Option<Account>, StoreError> {
         let row = self.durable.account_by_id(id).await?;

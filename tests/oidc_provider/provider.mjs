@@ -1,10 +1,14 @@
 // An identity platform for the tests: npm `oidc-provider`, with a sign-in page of two fields. What it is asked to be comes as
 // JSON in the first argument: port, client (redirect address, way to prove itself, public key), and the accounts it knows.
+import { generateKeyPairSync } from 'node:crypto';
 import Provider from 'oidc-provider';
 
 const asked = JSON.parse(process.argv[2]);
 const issuer = `http://127.0.0.1:${asked.port}`;
 const accounts = new Map(asked.accounts.map((account) => [account.login, account]));
+
+const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const key = { ...privateKey.export({ format: 'jwk' }), alg: 'ES256', use: 'sig', kid: 'only' };
 
 const client = {
   client_id: asked.client_id,
@@ -14,7 +18,7 @@ const client = {
   post_logout_redirect_uris: [asked.post_logout_redirect_uri],
   backchannel_logout_uri: asked.backchannel_logout_uri,
   backchannel_logout_session_required: true,
-  id_token_signed_response_alg: asked.algorithm,
+  id_token_signed_response_alg: 'ES256',
   require_auth_time: true,
   ...(asked.client_key
     ? {
@@ -27,7 +31,7 @@ const client = {
 
 const provider = new Provider(issuer, {
   clients: [client],
-  jwks: { keys: asked.keys },
+  jwks: { keys: [key] },
   cookies: { keys: ['only for tests'] },
   pkce: { required: () => true },
   acrValues: ['urn:example:basic', 'urn:example:real-name'],

@@ -13,6 +13,7 @@ pub mod http2;
 pub mod issuer;
 pub mod nginx;
 pub mod node;
+pub mod oidc_provider;
 pub mod platform;
 pub mod postgres;
 pub mod process;

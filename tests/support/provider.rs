@@ -264,7 +264,11 @@ async fn jwks(State(inner): State<Arc<Inner>>) -> Response {
 }
 
 /// Whether the client proved itself by its secret, form-encoded as RFC 6749 section 2.3.1 says.
-fn proven(headers: &HeaderMap) -> bool {
+fn proven(headers: &HeaderMap, form: &HashMap<String, String>) -> bool {
+    if let Some(secret) = form.get("client_secret") {
+        return form["client_id"] == CLIENT_ID && secret == CLIENT_SECRET;
+    }
+
     let shown = headers.get("authorization").and_then(|value| value.to_str().ok()?.strip_prefix("Basic "));
     let pair = shown.and_then(|shown| String::from_utf8(STANDARD.decode(shown).unwrap()).ok()).unwrap_or_default();
     let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8().unwrap().into_owned();
@@ -283,7 +287,7 @@ async fn push(
     if let Some(away) = noted(&inner, "/par") {
         return away;
     }
-    if !proven(&headers) {
+    if !proven(&headers, &form) {
         return refused(StatusCode::UNAUTHORIZED, "invalid_client");
     }
     let request_uri = format!("urn:ietf:params:oauth:request_uri:{}", form["state"]);
@@ -302,7 +306,7 @@ async fn token(
     if inner.lies.lock().unwrap().hangs {
         tokio::time::sleep(Duration::from_secs(3600)).await;
     }
-    if !proven(&headers) {
+    if !proven(&headers, &form) {
         return refused(StatusCode::UNAUTHORIZED, "invalid_client");
     }
     let granted = inner.codes.lock().unwrap().remove(&form["code"]);
@@ -328,13 +332,15 @@ async fn token(
     Json(json!({ "access_token": "opaque", "token_type": "Bearer", "id_token": id_token })).into_response()
 }
 
-async fn userinfo(State(inner): State<Arc<Inner>>, headers: HeaderMap) -> Response {
+async fn userinfo(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: String) -> Response {
     if let Some(away) = noted(&inner, "/me") {
         return away;
     }
-    if headers.get("authorization").is_none_or(|shown| shown != "Bearer opaque") {
+    let shown = headers.get("authorization").is_some_and(|shown| shown == "Bearer opaque");
+    if !shown && body != "access_token=opaque" {
         return refused(StatusCode::UNAUTHORIZED, "invalid_token");
     }
     let sub = inner.lies.lock().unwrap().userinfo_sub.clone().unwrap_or_else(|| "person-1".to_owned());
-    Json(json!({ "sub": sub, "name": "李雷" })).into_response()
+    let data = json!({ "user": { "id": 42, "real_name": "韩梅梅" }, "level": 2 });
+    Json(json!({ "sub": sub, "name": "李雷", "data": data })).into_response()
 }

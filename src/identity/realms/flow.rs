@@ -282,3 +282,52 @@ fn greeting(name: &str) -> Option<String> {
     let name: String = name.trim().chars().filter(|letter| !letter.is_control()).take(NAME_MAX).collect();
     (!name.is_empty()).then_some(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ClientProof;
+    use crate::domain::SubjectKind;
+
+    fn realm(levels: &[(&str, Assurance)]) -> RealmConfig {
+        RealmConfig {
+            id: "nation".parse().unwrap(),
+            name: "国家平台".into(),
+            name_en: "Nation".into(),
+            issuer: "https://id.example.gov".into(),
+            client_id: "yimen".into(),
+            client: ClientProof::SecretBasic("secret".into()),
+            scopes: "openid".into(),
+            levels: levels.iter().map(|(word, level)| ((*word).to_owned(), *level)).collect(),
+            subject: SubjectKind::Natural,
+            ca_file: None,
+            deadline: std::time::Duration::from_secs(5),
+            kind: RealmKind::Oidc { algorithms: Vec::new(), par: false },
+        }
+    }
+
+    #[test]
+    fn the_words_that_reach_a_level_are_asked_for_the_least_first() {
+        let realm = realm(&[("window", Assurance::L4), ("form", Assurance::L1), ("face", Assurance::L3)]);
+        assert_eq!(enough(&realm, Assurance::L2), "face window");
+        assert_eq!(enough(&realm, Assurance::L4), "window");
+        assert_eq!(reach(&realm), Assurance::L4);
+        assert_eq!(reach(&self::realm(&[])), Assurance::L1);
+    }
+
+    #[test]
+    fn a_word_that_is_not_in_the_table_is_l1_whatever_it_looks_like() {
+        let realm = realm(&[("L2", Assurance::L3)]);
+        assert_eq!(level(&realm, Some("L2")), Assurance::L3);
+        for unknown in [Some("L4"), Some("l2"), Some(""), Some("L2 "), None] {
+            assert_eq!(level(&realm, unknown), Assurance::L1, "{unknown:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_can_stand_on_a_page() {
+        assert_eq!(greeting(" 李\n雷\u{7} "), Some("李雷".to_owned()));
+        assert_eq!(greeting(" \u{0} "), None);
+        assert_eq!(greeting(&"长".repeat(100)).map(|name| name.chars().count()), Some(NAME_MAX));
+    }
+}

@@ -113,23 +113,28 @@ impl Links {
         }
     }
 
-    pub(super) async fn of(&self, subject: &str) -> Result<Vec<Linked>, StoreError> {
+    /// The identities of a subject, and whether it could do without one: it has an account of ours.
+    pub(super) async fn of(&self, subject: &str) -> Result<(Vec<Linked>, bool), StoreError> {
         let linked = |row: LinkRow| Linked {
             identity: row.identity,
             realm: row.realm,
             linked_at: row.linked_at,
             seen_at: row.seen_at,
         };
-        Ok(self.durable.links_of(subject).await?.into_iter().map(linked).collect())
+        let all = self.durable.links_of(subject).await?.into_iter().map(linked).collect();
+        Ok((all, self.has_account(subject).await?))
     }
 
     /// Takes an identity from an account. One that has no account here keeps its only identity: without it nobody could ever
     /// be that subject again.
     pub(super) async fn unlink(&self, subject: &str, identity: &str) -> Result<bool, StoreError> {
-        let Ok(id) = subject.parse::<Uuid>() else { return Ok(false) };
-        if self.durable.account_by_id(id).await?.is_none() {
-            return Ok(false);
+        Ok(self.has_account(subject).await? && self.durable.unlink(subject, identity).await?)
+    }
+
+    async fn has_account(&self, subject: &str) -> Result<bool, StoreError> {
+        match subject.parse::<Uuid>() {
+            Ok(id) => Ok(self.durable.account_by_id(id).await?.is_some()),
+            Err(_) => Ok(false),
         }
-        self.durable.unlink(subject, identity).await
     }
 }

@@ -339,8 +339,8 @@ impl Realms {
         }
     }
 
-    /// The identities of a subject.
-    pub async fn linked(&self, subject: &str) -> Result<Vec<Linked>, ProviderError> {
+    /// The identities of a subject, and whether they can be taken away: only an account of ours can do without.
+    pub async fn linked(&self, subject: &str) -> Result<(Vec<Linked>, bool), ProviderError> {
         Ok(self.links.of(subject).await?)
     }
 

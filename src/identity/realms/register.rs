@@ -163,7 +163,9 @@ impl Realms {
         let own = before.iter().filter(|provider| register.in_settings(&provider.config.id)).cloned();
         let set = own.chain(read.used.values().map(|(_, provider)| provider.clone())).collect();
         self.set.store(Arc::new(set));
-        tracing::info!(revision, "provider realms taken over from the register");
+        if revision > 0 {
+            tracing::info!(revision, "provider realms taken over from the register");
+        }
     }
 
     /// All realms: those of the settings first, then those of the register by id.

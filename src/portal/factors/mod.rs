@@ -29,7 +29,7 @@ use crate::identity::{
     Factor, FactorError, FactorKind, IdentityError, Login, MESSAGE_LIFE, Password, TotpSecret, Trial,
 };
 use crate::portal::language::Language;
-use crate::session::{Live, SessionId, SessionKey, cookie};
+use crate::session::{EndReason, Live, SessionId, SessionKey, cookie};
 
 const PAGE: &str = "/account";
 /// How long ago the person may have proven who they are to change what they sign in with (ASVS 5.0, 7.5.1).
@@ -230,7 +230,8 @@ async fn new_password(call: &Call, live: &Live, login: &str, password: Zeroizing
             return fault(call, Problem::StoreAway.into());
         }
     }
-    let ended = call.rooms.sessions.end_all(&live.session.subject, Some(&live.key)).await;
+    let (subject, reason) = (&live.session.subject, EndReason::Credentials);
+    let ended = call.rooms.sessions.end_all(subject, Some(&live.key), reason, call.now).await;
     match (ended, arrival::renew(call, live, live.session.clone()).await) {
         (Ok(_), Ok(id)) => answer::with_cookie(answer::see_other(&ReturnTo::parse(PAGE)), &cookie::set(&id)),
         _ => fault(call, Problem::StoreAway.into()),

@@ -52,6 +52,8 @@ struct Choice {
 struct Page {
     frame: Frame,
     entries: Vec<Entry>,
+    /// Whether they can be taken away.
+    spare: bool,
     choices: Vec<Choice>,
     token: String,
     /// On the way to a provider: a page of ours leads there by a link, since a form may not end on another origin.
@@ -62,7 +64,7 @@ struct Page {
 pub(super) async fn show(Extension(call): Extension<Arc<Call>>) -> response::Response<Body> {
     let Some(live) = call.visitor.session.clone() else { return sign_in() };
     match call.rooms.realms.linked(&live.session.subject).await {
-        Ok(linked) => page(&call, &live, linked, None),
+        Ok((linked, spare)) => page(&call, &live, linked, spare, None),
         Err(error) => stopped(&call, "", &error, PATH),
     }
 }
@@ -89,7 +91,7 @@ pub(super) async fn link(
             let offer = call.rooms.realms.offer(&wish.realm);
             let name = offer.map(|offer| call.visitor.language.pick(&offer.name, &offer.name_en).to_owned());
             let onward = Some((name.unwrap_or_default(), departure.address.clone()));
-            departing(page(&call, &live, Vec::new(), onward), &departure, &headers)
+            departing(page(&call, &live, Vec::new(), false, onward), &departure, &headers)
         }
         Err(error) => stopped(&call, &wish.realm, &error, PATH),
     }
@@ -124,7 +126,13 @@ fn allowed(call: &Call, wish: &Wish) -> Result<Arc<Live>, Box<response::Response
     Ok(live)
 }
 
-fn page(call: &Call, live: &Live, linked: Vec<Linked>, onward: Option<(String, String)>) -> response::Response<Body> {
+fn page(
+    call: &Call,
+    live: &Live,
+    linked: Vec<Linked>,
+    spare: bool,
+    onward: Option<(String, String)>,
+) -> response::Response<Body> {
     let language = call.visitor.language;
     let name = |realm: &str| {
         let offer = call.rooms.realms.offer(realm);
@@ -150,6 +158,7 @@ fn page(call: &Call, live: &Live, linked: Vec<Linked>, onward: Option<(String, S
                 seen: when::beijing(linked.seen_at),
             })
             .collect(),
+        spare,
         token: call.rooms.forms.session_token(&live.key),
         onward,
     };
