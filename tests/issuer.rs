@@ -13,7 +13,7 @@ use yimen::issuer::{Farewell, Refused, Step};
 use yimen::session::Live;
 
 use crate::support::filing::Filing;
-use crate::support::provider::{
+use crate::support::issuer::{
     BACK, LEFT, ORIGIN, Provider, SECRET, Told, VERIFIER, answer_in, client, code_form, filings, form_of, parts_of,
     request,
 };
@@ -406,7 +406,7 @@ async fn a_code_without_its_verifier_or_with_another_gives_nothing_and_is_used_u
     let provider = Provider::open().await;
     let live = provider.signed_in("wang").await;
     let another = "x".repeat(43);
-    for verifier in [None, Some(another.as_str()), Some(crate::support::provider::CHALLENGE)] {
+    for verifier in [None, Some(another.as_str()), Some(crate::support::issuer::CHALLENGE)] {
         let code = provider.code(&live, "hall").await;
         let mut form = vec![("grant_type", "authorization_code"), ("code", code.as_str()), ("redirect_uri", BACK)];
         form.extend(verifier.map(|verifier| ("code_verifier", verifier)));

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::support::browser::Browser;
 use crate::support::filing::Filing;
 use crate::support::free_port;
-use crate::support::provider::SECRET;
+use crate::support::issuer::SECRET;
 use crate::support::relying::{ApacheClient, NodeClient};
 use crate::support::window::{Window, ZHANG};
 

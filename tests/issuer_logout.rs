@@ -11,7 +11,7 @@ use yimen::config::SessionStoreConfig;
 use yimen::domain::Assurance;
 
 use crate::support::filing::Filing;
-use crate::support::provider::{ORIGIN, Provider, client, parts_of};
+use crate::support::issuer::{ORIGIN, Provider, client, parts_of};
 use crate::support::redis::Redis;
 use crate::support::until;
 
@@ -183,7 +183,7 @@ async fn step_up_ends_nothing_and_the_clients_go_on() {
             let higher = provider.proven("wang", Assurance::L3, Some(&live)).await;
             assert!(provider.opens(&tokens.text("access_token")).await);
             let again = provider.tokens(&higher, "hall").await;
-            let sid = |told: &crate::support::provider::Told| parts_of(&told.text("id_token")).1["sid"].clone();
+            let sid = |told: &crate::support::issuer::Told| parts_of(&told.text("id_token")).1["sid"].clone();
             assert_eq!(sid(&tokens), sid(&again));
             assert_eq!(ear.heard().len(), 0);
             provider.sessions.end(&higher.key).await.unwrap();

@@ -6,12 +6,12 @@ use reqwest::header::{CONTENT_TYPE, LOCATION};
 
 use crate::support::citizen::{Answer, SESSION_COOKIE};
 use crate::support::filing::Filing;
-use crate::support::provider::{self, LEFT, form_of, request};
+use crate::support::issuer::{self, LEFT, form_of, request};
 use crate::support::window::{Window, ZHANG};
 
 async fn window() -> Window {
-    let hall = Filing::of("hall", "330100").client(&provider::client("hall", ""));
-    let away = Filing::of("closed", "530100").state("suspended", "for review").client(&provider::client("closed", ""));
+    let hall = Filing::of("hall", "330100").client(&issuer::client("hall", ""));
+    let away = Filing::of("closed", "530100").state("suspended", "for review").client(&issuer::client("closed", ""));
     Window::with(|setup| setup.filings.extend([hall, away])).await
 }
 
@@ -85,10 +85,10 @@ async fn a_person_signs_in_for_a_client_and_goes_back_by_a_page_that_no_form_pol
     let page = citizen.visit(&back).await;
     page.has_status(200);
     let address = page.header("refresh").strip_prefix("0;url=").unwrap();
-    assert!(address.starts_with(provider::BACK) && address.contains("code="), "{address}");
+    assert!(address.starts_with(issuer::BACK) && address.contains("code="), "{address}");
     assert_eq!((page.header("referrer-policy"), page.header("cache-control")), ("no-referrer", "no-store"));
     let again = citizen.visit(&asked(&[("prompt", Some("none"))])).await;
-    assert!(again.header("location").starts_with(provider::BACK), "signed in already: {:?}", again.headers);
+    assert!(again.header("location").starts_with(issuer::BACK), "signed in already: {:?}", again.headers);
 }
 
 #[tokio::test]
