@@ -9,6 +9,7 @@ use std::time::Duration;
 use reqwest::Url;
 use yimen::config::SessionStoreConfig;
 use yimen::domain::Assurance;
+use yimen::session::EndReason;
 
 use crate::support::filing::Filing;
 use crate::support::issuer::{ORIGIN, Provider, client, parts_of};
@@ -89,10 +90,10 @@ fn filings(ear: &Ear) -> Vec<Filing> {
 }
 
 /// Runs the provider beside what a test does.
-async fn beside(provider: &Provider, work: impl Future<Output = ()>) {
+async fn beside(provider: &Provider, work: std::pin::Pin<Box<dyn Future<Output = ()> + '_>>) {
     let (_stop, stopped) = tokio::sync::watch::channel(false);
     tokio::select! {
-        () = provider.issuer.run(stopped) => panic!("it ended by itself"),
+        () = Box::pin(provider.issuer.run(stopped)) => panic!("it ended by itself"),
         () = work => {}
     }
 }
@@ -103,10 +104,13 @@ async fn a_logout_token_says_what_the_standard_wants() {
     let provider = Provider::filing(filings(&ear)).await;
     let live = provider.signed_in("wang").await;
     let id_token = parts_of(&provider.tokens(&live, "hall").await.text("id_token")).1;
-    beside(&provider, async {
-        provider.sessions.end(&live.key).await.unwrap();
-        ear.hears(1).await;
-    })
+    beside(
+        &provider,
+        Box::pin(async {
+            provider.sessions.end(&live.key).await.unwrap();
+            ear.hears(1).await;
+        }),
+    )
     .await;
     let (header, claims) = parts_of(&ear.heard()[0]);
     assert_eq!((header["typ"].as_str(), header["alg"].as_str()), (Some("logout+jwt"), Some("ES256")));
@@ -119,36 +123,42 @@ async fn a_logout_token_says_what_the_standard_wants() {
 
 async fn every_way_in_which_a_session_is_ended_is_told(provider: Provider, ear: Ear) {
     provider.files(&filings(&ear));
-    beside(&provider, async {
-        for way in ["sign-out", "own list", "limit", "another person"] {
-            let before = ear.heard().len();
-            let live = provider.signed_in("wang").await;
-            for client in ["hall", "archive", "hall.quiet"] {
-                provider.tokens(&live, client).await;
-            }
-            match way {
-                "sign-out" => provider.sessions.end(&live.key).await.unwrap(),
-                "own list" => assert_eq!(provider.sessions.end_all("wang", None).await.unwrap(), 1),
-                "limit" => {
-                    for _ in 0..20 {
-                        provider.signed_in("wang").await;
-                    }
+    beside(
+        &provider,
+        Box::pin(async {
+            for way in ["sign-out", "own list", "limit", "another person"] {
+                let before = ear.heard().len();
+                let live = provider.signed_in("wang").await;
+                for client in ["hall", "archive", "hall.quiet"] {
+                    provider.tokens(&live, client).await;
                 }
-                _ => drop(provider.proven("li", Assurance::L2, Some(&live)).await),
+                match way {
+                    "sign-out" => provider.sessions.end(&live.key).await.unwrap(),
+                    "own list" => assert_eq!(
+                        provider.sessions.end_all("wang", None, EndReason::Elsewhere, provider.now()).await.unwrap(),
+                        1
+                    ),
+                    "limit" => {
+                        for _ in 0..20 {
+                            provider.signed_in("wang").await;
+                        }
+                    }
+                    _ => drop(provider.proven("li", Assurance::L2, Some(&live)).await),
+                }
+                ear.hears(before + 2).await;
+                let audiences: Vec<String> = ear.heard()[before..]
+                    .iter()
+                    .map(|token| parts_of(token).1["aud"].as_str().unwrap().to_owned())
+                    .collect();
+                assert!(
+                    audiences.contains(&"hall".to_owned()) && audiences.contains(&"archive".to_owned()),
+                    "{way}: {audiences:?}"
+                );
+                provider.sessions.end_all("wang", None, EndReason::Elsewhere, provider.now()).await.unwrap();
+                assert_eq!(ear.heard().len(), before + 2, "{way}: told twice");
             }
-            ear.hears(before + 2).await;
-            let audiences: Vec<String> = ear.heard()[before..]
-                .iter()
-                .map(|token| parts_of(token).1["aud"].as_str().unwrap().to_owned())
-                .collect();
-            assert!(
-                audiences.contains(&"hall".to_owned()) && audiences.contains(&"archive".to_owned()),
-                "{way}: {audiences:?}"
-            );
-            provider.sessions.end_all("wang", None).await.unwrap();
-            assert_eq!(ear.heard().len(), before + 2, "{way}: told twice");
-        }
-    })
+        }),
+    )
     .await;
 }
 
@@ -171,17 +181,20 @@ async fn step_up_ends_nothing_and_the_clients_go_on() {
     let provider = Provider::filing(filings(&ear)).await;
     let live = provider.signed_in("wang").await;
     let tokens = provider.tokens(&live, "hall").await;
-    beside(&provider, async {
-        let higher = provider.proven("wang", Assurance::L3, Some(&live)).await;
-        assert!(provider.opens(&tokens.text("access_token")).await);
-        let again = provider.tokens(&higher, "hall").await;
-        let sid = |told: &crate::support::issuer::Told| parts_of(&told.text("id_token")).1["sid"].clone();
-        assert_eq!(sid(&tokens), sid(&again));
-        assert_eq!(ear.heard().len(), 0);
-        provider.sessions.end(&higher.key).await.unwrap();
-        ear.hears(1).await;
-        assert!(!provider.opens(&tokens.text("access_token")).await);
-    })
+    beside(
+        &provider,
+        Box::pin(async {
+            let higher = provider.proven("wang", Assurance::L3, Some(&live)).await;
+            assert!(provider.opens(&tokens.text("access_token")).await);
+            let again = provider.tokens(&higher, "hall").await;
+            let sid = |told: &crate::support::issuer::Told| parts_of(&told.text("id_token")).1["sid"].clone();
+            assert_eq!(sid(&tokens), sid(&again));
+            assert_eq!(ear.heard().len(), 0);
+            provider.sessions.end(&higher.key).await.unwrap();
+            ear.hears(1).await;
+            assert!(!provider.opens(&tokens.text("access_token")).await);
+        }),
+    )
     .await;
 }
 
@@ -194,13 +207,16 @@ async fn a_client_that_fails_is_told_again_and_one_that_refuses_is_not() {
     let live = provider.signed_in("wang").await;
     provider.tokens(&live, "hall").await;
     provider.tokens(&live, "archive").await;
-    beside(&provider, async {
-        provider.sessions.end(&live.key).await.unwrap();
-        failing.hears(2).await;
-        let counted = |result: &str| provider.metrics.backchannel_logouts.with_label_values(&[result]).get();
-        let told = || async { (counted("ok") == 1 && counted("refused") == 1).then_some(()) };
-        until("both are counted", Duration::from_secs(10), told).await;
-    })
+    beside(
+        &provider,
+        Box::pin(async {
+            provider.sessions.end(&live.key).await.unwrap();
+            failing.hears(2).await;
+            let counted = |result: &str| provider.metrics.backchannel_logouts.with_label_values(&[result]).get();
+            let told = || async { (counted("ok") == 1 && counted("refused") == 1).then_some(()) };
+            until("both are counted", Duration::from_secs(10), told).await;
+        }),
+    )
     .await;
     assert_eq!(refusing.heard().len(), 1);
     let (first, second) = (parts_of(&failing.heard()[0]).1, parts_of(&failing.heard()[1]).1);
@@ -213,12 +229,15 @@ async fn an_address_of_the_gateway_s_own_machine_is_not_called() {
     let provider = Provider::filing(vec![Filing::of("hall", "330100").client(&client("hall", inside))]).await;
     let live = provider.signed_in("wang").await;
     provider.tokens(&live, "hall").await;
-    beside(&provider, async {
-        provider.sessions.end(&live.key).await.unwrap();
-        let blocked = || async {
-            (provider.metrics.backchannel_logouts.with_label_values(&["blocked"]).get() == 1).then_some(())
-        };
-        until("it is counted", Duration::from_secs(10), blocked).await;
-    })
+    beside(
+        &provider,
+        Box::pin(async {
+            provider.sessions.end(&live.key).await.unwrap();
+            let blocked = || async {
+                (provider.metrics.backchannel_logouts.with_label_values(&["blocked"]).get() == 1).then_some(())
+            };
+            until("it is counted", Duration::from_secs(10), blocked).await;
+        }),
+    )
     .await;
 }

@@ -242,13 +242,13 @@ async fn of_twenty_who_take_one_wins(store: &ShortLived) {
 }
 
 async fn a_one_time_value_can_be_looked_at_without_taking_it(store: &ShortLived) {
-    assert_eq!(store.peek(b"aside", now()).await.unwrap(), None);
+    assert_eq!(store.kept(b"aside", now()).await.unwrap(), None);
     assert!(store.put_once(b"aside", b"value", HOUR, now()).await.unwrap());
     for _ in 0..2 {
-        assert_eq!(store.peek(b"aside", now()).await.unwrap().as_deref(), Some(&b"value"[..]));
+        assert_eq!(store.kept(b"aside", now()).await.unwrap().as_deref(), Some(&b"value"[..]));
     }
     assert_eq!(store.take(b"aside", now()).await.unwrap().as_deref(), Some(&b"value"[..]));
-    assert_eq!(store.peek(b"aside", now()).await.unwrap(), None);
+    assert_eq!(store.kept(b"aside", now()).await.unwrap(), None);
 }
 
 async fn a_one_time_value_is_kept_once_and_not_for_ever(store: &ShortLived) {

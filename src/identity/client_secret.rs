@@ -17,3 +17,18 @@ pub fn client_secret() -> Result<(Zeroizing<String>, String), IdentityError> {
     let hash = digest(&SHA256, secret.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     Ok((secret, hash))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_has_256_bits_and_only_its_hash_is_filed() {
+        let ((secret, filed), (other, _)) = (client_secret().unwrap(), client_secret().unwrap());
+        assert_eq!((secret.len(), filed.len()), (43, 64));
+        assert_ne!(*secret, *other);
+        let hash: String =
+            digest(&SHA256, secret.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(filed, hash);
+    }
+}

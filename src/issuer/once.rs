@@ -108,10 +108,12 @@ impl Issuer {
 
     /// Whether a grant still holds: neither it nor the sign-on it came from was ended.
     pub(super) async fn holds(&self, grant: &Grant, now: Timestamp) -> Result<bool, Fault> {
-        if now >= grant.ends_at || self.store().signed_on(&grant.sign_on, now).await?.is_none() {
-            return Ok(false);
-        }
-        Ok(self.store().kept(&ended(grant.id), now).await?.is_none())
+        Ok(self.is_signed_on(grant, now).await? && self.store().kept(&ended(grant.id), now).await?.is_none())
+    }
+
+    /// Whether the sign-on that a grant came from goes on.
+    pub(super) async fn is_signed_on(&self, grant: &Grant, now: Timestamp) -> Result<bool, Fault> {
+        Ok(now < grant.ends_at && self.store().signed_on(&grant.sign_on, now).await?.is_some())
     }
 }
 

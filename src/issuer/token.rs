@@ -75,6 +75,11 @@ impl Issuer {
         if !is_verifier(verifier, &challenge) {
             return Err(Fault::Grant("code_verifier does not fit the request"));
         }
+        // Whether somebody else has shown the code meanwhile, and ended the grant, is asked when a token is used: whoever was first
+        // gets an answer, and of many at once exactly one does.
+        if !self.is_signed_on(&grant, now).await? {
+            return Err(Fault::Grant("the session has ended"));
+        }
         self.given(known, grant, nonce.as_deref(), now).await
     }
 
@@ -90,6 +95,9 @@ impl Issuer {
         {
             // The token is used up by it; a client that asks for more than it has is not to guess.
             return Err(Fault::Scope("only scopes that were granted"));
+        }
+        if !self.holds(&grant, now).await? {
+            return Err(Fault::Grant("the session has ended, or the grant was ended"));
         }
         self.given(known, grant, None, now).await
     }
@@ -115,11 +123,8 @@ impl Issuer {
         }
     }
 
-    /// Tokens of a grant that holds.
+    /// Tokens of a grant.
     async fn given(&self, known: &Known, grant: Grant, nonce: Option<&str>, now: Timestamp) -> Result<Tokens, Fault> {
-        if !self.holds(&grant, now).await? {
-            return Err(Fault::Grant("the session has ended, or the grant was ended"));
-        }
         let life = self.config.access_life.min(grant.ends_at.since(now)).as_secs();
         let access = Access { issued: now.seconds(), exp: now.seconds() + life, grant };
         let access_token = self.sealed(&ACCESS, &access).ok_or(Fault::Internal)?;
@@ -187,7 +192,7 @@ mod tests {
             ("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"); // RFC 7636 appendix B
         assert!(is_verifier(verifier, challenge));
         assert!(!is_verifier(challenge, challenge), "plain");
-        assert!(!is_verifier(&verifier[..42], challenge));
+        assert!(!is_verifier(verifier.trim_end_matches('k'), challenge));
         assert!(!is_verifier("", challenge));
     }
 }

@@ -134,10 +134,13 @@ impl Filing {
                 division,
                 trusted,
                 upstreams.into_iter().collect(),
-                (routes.into_iter().collect(), clients),
+                routes.into_iter().collect(),
             )
         });
         root.finish();
+        let filing = filing.zip(clients);
+        let filing =
+            filing.map(|(filing, clients)| Self { platform: Platform { clients, ..filing.platform }, ..filing });
         filing.filter(|_| mistakes.errors() == 0)
     }
 
@@ -163,7 +166,7 @@ fn platform(
     division: Option<&Division>,
     trusted: bool,
     upstreams: Option<Box<[Upstream]>>,
-    (routes, clients): (Option<Arc<[Route]>>, Option<Box<[Client]>>),
+    routes: Option<Arc<[Route]>>,
 ) -> Option<Filing> {
     let line = |key, expected: &str| fields.required::<Line>(key, expected).map(|line| line.0);
     let (name, name_en) = (line("name", "its name in Chinese"), line("name_en", "its name in English"));
@@ -231,7 +234,7 @@ fn platform(
             inflight_max,
             canary,
             health,
-            clients: clients?,
+            clients: Box::default(), // the caller has read them
             routes: routes?,
         },
         owner: owner?,

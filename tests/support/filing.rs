@@ -101,7 +101,7 @@ impl Filing {
 
     /// Whether it must be pointed at a sample platform.
     pub fn is_unplaced(&self) -> bool {
-        self.upstreams.is_empty() && !(self.routes.is_empty() && !self.clients.is_empty())
+        self.upstreams.is_empty() && (self.clients.is_empty() || !self.routes.is_empty())
     }
 
     /// Writes it where the gateway reads it.

@@ -12,8 +12,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::gateway::Gateway;
+use super::issuer::{SECRET, hash};
 use super::process::{Running, tool};
-use super::provider::{SECRET, hash};
 use super::until;
 
 /// Starting a script and asking for discovery takes a moment on a busy machine.
