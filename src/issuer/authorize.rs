@@ -12,8 +12,9 @@ use super::parameters::Parameters;
 use super::push;
 use super::request::{PARAMETERS, Prompt, Request, Wrong};
 use super::{Issuer, Refused, address, consent};
-use crate::domain::{Assurance, Timestamp};
-use crate::session::{Live, SessionId, SessionKey};
+use crate::domain::{Assurance, PlatformId, Timestamp};
+use crate::identity::SubjectClaims;
+use crate::session::{Live, Session, SessionId, SessionKey};
 use crate::store::{PutSignOn, StoreError};
 
 const PATH: &str = "/oidc/authorize";
@@ -34,6 +35,13 @@ pub enum Step {
     },
     /// To the sign-in page, and back.
     SignIn(Box<SignIn>),
+    /// To the page that asks for consent, and back.
+    Consent {
+        /// Which platform wants to know.
+        platform: PlatformId,
+        /// Path and query to come back to.
+        back: String,
+    },
     /// To the same request as a navigation: a form of another site brings no cookie along.
     Again(String),
 }
@@ -66,6 +74,7 @@ impl Issuer {
             Ok(Step::Client { address, .. }) if address.contains("code=") && !address.contains("error=") => "code",
             Ok(Step::Client { .. }) => "error",
             Ok(Step::SignIn(_) | Step::Again(_)) => "sign_in",
+            Ok(Step::Consent { .. }) => "consent",
             Err(_) => "refused",
         };
         self.metrics.issuer_authorizations.with_label_values(&[result]).inc();
@@ -147,8 +156,14 @@ impl Issuer {
             }
             Err(_) => self.sign_in(request, now),
             Ok(live) => {
-                if consent::is_needed(&known, &request) {
-                    return wrong(Wrong("consent_required", "the person has to be asked"));
+                if !self.role_holds(&live.session, now).await? {
+                    return wrong(Wrong("interaction_required", "the role that the person acts in has ended"));
+                }
+                if self.asks_for_consent(&known, &request, &live.session, now).await? {
+                    return match request.prompt {
+                        Prompt::None => wrong(Wrong("consent_required", "the person has to be asked")),
+                        _ => self.consent(request, &known),
+                    };
                 }
                 match self.code(&request, &known, live, now).await? {
                     Some(code) => Ok(self.back(&request, &code, by_page)),
@@ -169,7 +184,7 @@ impl Issuer {
     ) -> Result<&'a Arc<Live>, Lacks> {
         let live = session.ok_or(Lacks::SignIn)?;
         let session = &live.session;
-        let meant = |sub: &String| *sub == self.assertions.subject_at(&known.platform.id, &session.subject);
+        let meant = |sub: &String| *sub == self.claims(known, &[], session).sub;
         if !request.sub.as_ref().is_none_or(meant) || (request.prompt == Prompt::Login && request.sent == 0) {
             return Err(Lacks::SignIn);
         }
@@ -198,6 +213,18 @@ impl Issuer {
         Ok(Step::SignIn(Box::new(SignIn { back, assurance, max_age_s, ui_locales })))
     }
 
+    fn consent(&self, request: Request, known: &Known) -> Result<Step, Refused> {
+        let sent = Request { consent: false, sent: request.sent.max(1), ..request };
+        let sealed = self.sealed(&RESUME, &sent).ok_or(Refused::Internal)?;
+        Ok(Step::Consent { platform: known.platform.id.clone(), back: format!("{PATH}?resume={sealed}") })
+    }
+
+    /// Who a session speaks for, in words that only this client's platform knows.
+    fn claims(&self, known: &Known, asked: &[Box<str>], session: &Session) -> SubjectClaims {
+        let pairwise = |subject: &str| self.assertions.subject_at(&known.platform.id, subject);
+        SubjectClaims::of(&consent::subject(session), asked, pairwise)
+    }
+
     /// A code for this client; `None`: the session has ended meanwhile.
     async fn code(
         &self,
@@ -207,8 +234,8 @@ impl Issuer {
         now: Timestamp,
     ) -> Result<Option<String>, Refused> {
         let session = &live.session;
-        let sub = self.assertions.subject_at(&known.platform.id, &session.subject);
-        let Some((sign_on, sid)) = self.signed_on(request, live, &sub, now).await? else { return Ok(None) };
+        let claims = self.claims(known, &consent::asked(known, request), session);
+        let Some((sign_on, sid)) = self.signed_on(request, live, &claims.sub, now).await? else { return Ok(None) };
         let once = self.once(Kind::Code, None).ok_or(Refused::Internal)?;
         let grant = Grant {
             id: once.grant,
@@ -216,10 +243,8 @@ impl Issuer {
             platform: known.platform.id.clone(),
             sign_on,
             sid,
-            sub,
+            claims,
             scopes: request.scopes.clone(),
-            kind: session.kind,
-            name: (request.name && known.may_know("name")).then(|| session.name.clone()),
             acr: session.assurance,
             amr: session.methods.clone(),
             auth_time: session.authenticated_at.seconds(),

@@ -11,6 +11,7 @@ use super::Issuer;
 use super::answer::Fault;
 use super::grant::{Grant, SignOn};
 use crate::domain::{Assurance, SubjectKind, Timestamp};
+use crate::identity::RepresentedClaim;
 
 /// `typ` of an ID token; assertions and logout tokens have others (RFC 8725 section 3.11).
 pub(super) const ID_TOKEN: &str = "JWT";
@@ -33,6 +34,8 @@ struct IdToken<'a> {
     amr: &'a [String],
     sid: &'a str,
     subject_type: SubjectKind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    represented: Option<&'a RepresentedClaim>,
     at_hash: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     nonce: Option<&'a str>,
@@ -57,7 +60,7 @@ impl Issuer {
     ) -> Result<String, Fault> {
         let claims = IdToken {
             iss: &self.origin,
-            sub: &grant.sub,
+            sub: &grant.claims.sub,
             aud: &grant.client,
             iat: now.seconds(),
             exp: now.seconds() + ID_TOKEN_LIFE_S,
@@ -65,7 +68,8 @@ impl Issuer {
             acr: grant.acr,
             amr: &grant.amr,
             sid: &grant.sid,
-            subject_type: grant.kind,
+            subject_type: grant.claims.subject_type,
+            represented: grant.claims.represented.as_ref(),
             at_hash: at_hash(access_token),
             nonce,
         };
@@ -90,15 +94,19 @@ impl Issuer {
     }
 }
 
-/// What userinfo answers.
+/// What userinfo answers: the claims of an assertion, but for the telephone, which has a name of its own here (OpenID Connect
+/// Core section 5.1).
 pub(super) fn userinfo(grant: &Grant) -> Map<String, Value> {
-    let mut claims = Map::new();
-    claims.insert("sub".to_owned(), Value::String(grant.sub.clone()));
-    claims.insert("subject_type".to_owned(), json!(grant.kind));
-    if let Some(name) = &grant.name {
-        claims.insert("name".to_owned(), Value::String(name.clone()));
-    }
+    let Ok(Value::Object(mut claims)) = serde_json::to_value(&grant.claims) else { return Map::new() };
+    named(&mut claims);
+    claims.get_mut("act").and_then(Value::as_object_mut).map(named);
     claims
+}
+
+fn named(claims: &mut Map<String, Value>) {
+    if let Some(phone) = claims.remove("phone") {
+        claims.insert("phone_number".to_owned(), phone);
+    }
 }
 
 /// OpenID Connect Core 3.1.3.6: the left half of its SHA-256.

@@ -35,11 +35,6 @@ impl Known {
     pub(super) fn client(&self) -> Option<&Client> {
         self.platform.clients.get(self.index)
     }
-
-    /// Whether its platform has filed that it needs this attribute.
-    pub(super) fn may_know(&self, attribute: &str) -> bool {
-        self.platform.attributes.iter().any(|filed| &**filed == attribute)
-    }
 }
 
 /// What a client shows.

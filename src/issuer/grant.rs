@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::Issuer;
 use super::answer::Fault;
 use super::once::GrantId;
-use crate::domain::{Assurance, PlatformId, SubjectKind, Timestamp};
+use crate::domain::{Assurance, PlatformId, Timestamp};
+use crate::identity::SubjectClaims;
 use crate::routing::Scope;
 use crate::session::SessionKey;
 
@@ -20,12 +21,9 @@ pub(super) struct Grant {
     /// SHA-256 of `sid`: where the store has the sign-on.
     pub(super) sign_on: SessionKey,
     pub(super) sid: String,
-    /// The name that the platform knows the person by.
-    pub(super) sub: String,
+    /// Whom the session spoke for when it was given, with what was asked for and is filed.
+    pub(super) claims: SubjectClaims,
     pub(super) scopes: Vec<Scope>,
-    pub(super) kind: SubjectKind,
-    /// Only if it was asked for, and is filed.
-    pub(super) name: Option<String>,
     pub(super) acr: Assurance,
     pub(super) amr: Vec<String>,
     pub(super) auth_time: u64,

@@ -43,7 +43,7 @@ impl Issuer {
         let words: Vec<&str> = grant.scopes.iter().map(|scope| scope.word()).collect();
         let mut body = json!({
             "active": true, "scope": words.join(" "), "client_id": grant.client, "token_type": kind, "exp": exp,
-            "sub": grant.sub, "aud": grant.platform.as_str(), "iss": self.origin, "acr": grant.acr,
+            "sub": grant.claims.sub, "aud": grant.platform.as_str(), "iss": self.origin, "acr": grant.acr,
             "auth_time": grant.auth_time, "sid": grant.sid,
         });
         if let (Some(issued), Some(body)) = (issued, body.as_object_mut()) {

@@ -38,7 +38,8 @@ use bytes::Bytes;
 
 use self::backchannel::Messenger;
 use crate::config::{AddressPolicy, IssuerConfig};
-use crate::identity::{Assertions, Keys};
+use crate::domain::DivisionCode;
+use crate::identity::{Assertions, Keys, People};
 use crate::metrics::Metrics;
 use crate::routing::LiveTable;
 use crate::session::{SealKey, SessionError, Sessions};
@@ -56,6 +57,10 @@ pub struct IssuerParts {
     pub keys: Arc<Keys>,
     /// Names of people at platforms.
     pub assertions: Arc<Assertions>,
+    /// Roles and consents of people.
+    pub people: Arc<People>,
+    /// The division whose government runs the gateway.
+    pub authority: DivisionCode,
     /// Clients, as filed.
     pub routes: Arc<LiveTable>,
     /// Seals what travels or lies in the store; the same on every node.
@@ -77,6 +82,8 @@ pub struct Issuer {
     sessions: Arc<Sessions>,
     keys: Arc<Keys>,
     assertions: Arc<Assertions>,
+    people: Arc<People>,
+    authority: DivisionCode,
     routes: Arc<LiveTable>,
     seal: SealKey,
     token_key: hmac::Key,
@@ -149,12 +156,38 @@ impl fmt::Debug for Issuer {
 impl Issuer {
     /// Builds the provider. `Err`: the file of authorities cannot be read.
     pub fn new(parts: IssuerParts) -> Result<Self, String> {
-        let IssuerParts { sessions, keys, assertions, routes, seal, token_key, origin, config, addresses, metrics } =
-            parts;
+        let IssuerParts {
+            sessions,
+            keys,
+            assertions,
+            people,
+            authority,
+            routes,
+            seal,
+            token_key,
+            origin,
+            config,
+            addresses,
+            metrics,
+        } = parts;
         let messenger = Messenger::new(addresses, config.logout_ca.as_deref())?;
         let token_key = hmac::Key::new(hmac::HMAC_SHA256, &token_key);
         let metadata = metadata::of(&origin);
-        Ok(Self { sessions, keys, assertions, routes, seal, token_key, origin, config, metadata, messenger, metrics })
+        Ok(Self {
+            sessions,
+            keys,
+            assertions,
+            people,
+            authority,
+            routes,
+            seal,
+            token_key,
+            origin,
+            config,
+            metadata,
+            messenger,
+            metrics,
+        })
     }
 
     /// The document of discovery: `/.well-known/openid-configuration` and RFC 8414's.

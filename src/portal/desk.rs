@@ -154,6 +154,8 @@ impl Desk {
             sessions: sessions.clone(),
             keys: keys.clone(),
             assertions: Arc::new(Assertions::new(&identity, keys.clone(), metrics.clone()).unwrap()),
+            people: people.clone(),
+            authority: DivisionCode::NATION,
             routes: live.clone(),
             seal: SealKey::new([8; 32]).unwrap(),
             token_key: [9; 32],

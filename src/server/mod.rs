@@ -328,6 +328,8 @@ impl Rooms {
             sessions: sessions.clone(),
             keys: keys.clone(),
             assertions: assertions.clone(),
+            people: people.clone(),
+            authority: config.identity.authority_division,
             routes: register.routes().clone(),
             seal: issuer_seal,
             token_key,

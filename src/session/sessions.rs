@@ -248,7 +248,11 @@ impl Sessions {
 
     /// Whether a session is of the same person as another one. A store that does not answer says no; the next call to it fails.
     async fn is_of_same(&self, key: &SessionKey, other: &Session, now: Timestamp) -> bool {
-        let same = |session: &Session| session.realm == other.realm && session.subject == other.subject;
+        let whose = |session: &Session| {
+            let acts_for = session.represented.as_ref().map(|represented| represented.id);
+            (session.realm.clone(), session.subject.clone(), acts_for)
+        };
+        let same = |session: &Session| whose(session) == whose(other);
         if let Some(entry) = self.cached.get(key) {
             return same(&entry.live.session);
         }

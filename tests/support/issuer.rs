@@ -16,13 +16,14 @@ use reqwest::Url;
 use serde_json::Value;
 use tempfile::TempDir;
 use yimen::config::{AddressPolicy, IdentityConfig, IssuerConfig, SessionStoreConfig};
-use yimen::domain::{Assurance, Proof, Timestamp};
-use yimen::identity::{Assertions, Keys};
+use yimen::domain::{Assurance, DivisionCode, Proof, Timestamp};
+use yimen::identity::{Assertions, Keys, People, Vault};
 use yimen::issuer::{Issuer, IssuerParts, Machine, Refused, Step};
 use yimen::metrics::Metrics;
 use yimen::registry;
 use yimen::routing::LiveTable;
 use yimen::session::{Live, Lookup, SealKey, Session, SessionId, Sessions};
+use yimen::store::Durable;
 
 use super::filing::Filing;
 use super::node;
@@ -107,7 +108,7 @@ impl Provider {
             keys_directory: folder.path().join("keys"),
             pairwise_key_file: folder.path().join("pairwise"),
             vault_directory: folder.path().join("vault"),
-            authority_division: yimen::domain::DivisionCode::NATION,
+            authority_division: DivisionCode::NATION,
             assertion_life: Duration::from_secs(60),
             key_lead: Duration::from_secs(600),
             argon2_memory_kib: 64,
@@ -116,11 +117,16 @@ impl Provider {
             password_queue: 1,
         };
         let keys = Arc::new(Keys::load_or_create(&identity, now, metrics.clone()).unwrap());
+        let durable = Arc::new(Durable::open(&folder.path().join("register.db")).await.unwrap());
+        let vault = Arc::new(Vault::load_or_create(&identity.vault_directory).unwrap());
+        let people = Arc::new(People::new(durable, vault));
         let loopback = vec!["127.0.0.0/8".parse().unwrap()];
         let parts = IssuerParts {
             sessions: sessions.clone(),
             keys: keys.clone(),
             assertions: Arc::new(Assertions::new(&identity, keys.clone(), metrics.clone()).unwrap()),
+            people,
+            authority: DivisionCode::NATION,
             routes: routes.clone(),
             seal: SealKey::new([8; 32]).unwrap(),
             token_key: [7; 32],

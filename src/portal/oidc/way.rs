@@ -55,6 +55,10 @@ fn shown(call: &Call, headers: &HeaderMap, step: Step) -> Response {
         Step::Client { address, by_page: false } => sent(call, &address),
         Step::Client { address, by_page: true } => page(call, &address),
         Step::SignIn(wanted) => sign_in(call, headers, &wanted),
+        Step::Consent { platform, back } => {
+            let back = ReturnTo::parse(&back);
+            answer::see_other(&ReturnTo::parse(&format!("/consent?platform={platform}&return_to={}", back.in_query())))
+        }
         Step::Again(target) => answer::see_other(&ReturnTo::parse(&target)),
     }
 }
