@@ -121,7 +121,7 @@ async fn a_person_sees_and_ends_their_own_sessions() {
     assert_eq!(node.sessions.end_all("alice", Some(&second.key()), EndReason::Elsewhere, now).await.unwrap(), 1);
     assert!(node.knows(&second, now).await && !node.knows(&third, now).await && node.knows(&stranger, now).await);
     assert_eq!(node.metrics.sessions_ended.with_label_values(&["signed_out"]).get(), 1);
-    assert_eq!(node.metrics.sessions_ended.with_label_values(&["revoked"]).get(), 1);
+    assert_eq!(node.metrics.sessions_ended.with_label_values(&["elsewhere"]).get(), 1);
     assert!(
         node.sessions.of_subject("alice", now.plus(16 * MINUTE)).await.unwrap().is_empty(),
         "idle ones are not listed"

@@ -108,7 +108,8 @@ pub(super) fn roles(config: &Config, command: &RoleCommand) -> Result<String, Ac
             }
             RoleCommand::Withdraw { id } => {
                 let role = people.withdraw_role(*id, MACHINE, now).await?;
-                let ended = end_sessions_in(&*open_sessions(config).await?, &role, now).await?;
+                let sessions = open_sessions(config).await?;
+                let ended = end_sessions_in(&sessions, &role, now).await?;
                 Ok(format!("role {id} withdrawn, {ended} sessions that acted in it ended\n"))
             }
             RoleCommand::List { login: Some(login) } => {

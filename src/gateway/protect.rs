@@ -11,8 +11,8 @@ use super::origins::Ground;
 use super::refusal::{Needed, Refusal};
 use crate::domain::{DivisionCode, PlatformId, Timestamp};
 use crate::identity::{self, AssertionRequest, Assertions, People, Subject};
-use crate::routing::{Access, Action, Divisions, Route};
-use crate::session::{CookieRead, Live, Lookup, SessionId, Sessions, cookie};
+use crate::routing::{Access, Action, Divisions, Platform, Route};
+use crate::session::{CookieRead, Live, Lookup, Session, SessionId, Sessions, cookie};
 use crate::usage::Usage;
 
 /// What the cookie led to.
@@ -99,12 +99,19 @@ pub(crate) fn enough(route: &Route, live: &Live, now: Timestamp) -> Result<(), R
     }
 }
 
-/// Whether only the durable store knows if something stands against the visit: its session acts for a legal person, or the
-/// platform has filed attributes of people. All other requests never ask it.
-pub(crate) fn asks_more(visit: &Visit) -> bool {
+/// The division whose government runs the gateway, and the tree in which it stands.
+pub(crate) type Authority<'a> = (DivisionCode, &'a Divisions);
+
+/// Whether only the durable store knows if something stands against the visit: its session acts for a legal person, or
+/// something of a person would go to a platform of others. All other requests never ask it.
+pub(crate) fn asks_more(visit: &Visit, authority: Authority<'_>) -> bool {
     let Some(live) = &visit.session else { return false };
     let proxied = visit.route().is_some_and(|route| route.action == Action::Proxy);
-    proxied && (live.session.represented.is_some() || !visit.platform.attributes.is_empty())
+    proxied && (live.session.represented.is_some() || needs_consent(&live.session, &visit.platform, authority))
+}
+
+fn needs_consent(session: &Session, platform: &Platform, (authority, divisions): Authority<'_>) -> bool {
+    identity::leaves(session.represented.is_some(), &platform.attributes) && !platform.is_of(authority, divisions)
 }
 
 /// Lets through what `asks_more` holds up: a role that still holds, and attributes that may go to this platform. The durable
@@ -112,7 +119,7 @@ pub(crate) fn asks_more(visit: &Visit) -> bool {
 pub(crate) async fn released(
     visit: &Visit,
     people: &People,
-    (authority, divisions): (DivisionCode, &Divisions),
+    authority: Authority<'_>,
     now: Timestamp,
 ) -> Result<(), Refusal> {
     let Some(live) = &visit.session else { return Ok(()) };
@@ -126,8 +133,7 @@ pub(crate) async fn released(
     {
         return Err(Refusal::RoleEnded);
     }
-    let leaves = identity::leaves(session.represented.is_some(), &platform.attributes);
-    if !leaves || platform.is_of(authority, divisions) {
+    if !needs_consent(session, platform, authority) {
         return Ok(());
     }
     match people.consents_to(&session.subject, &platform.id, &platform.attributes, now).await.map_err(away)? {

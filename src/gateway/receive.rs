@@ -86,8 +86,8 @@ impl Gateway {
         if admitted.is_ok() {
             admitted = self.limited(&mut visit, ctx, header, true).await;
         }
-        if admitted.is_ok() && protect::asks_more(&visit) {
-            let authority = (self.parts.authority, &**table.divisions());
+        let authority = (self.parts.authority, &**table.divisions());
+        if admitted.is_ok() && protect::asks_more(&visit, authority) {
             // In a box: most requests go without.
             admitted = Box::pin(protect::released(&visit, &self.parts.people, authority, ctx.now)).await;
         }

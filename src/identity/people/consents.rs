@@ -38,8 +38,8 @@ impl People {
         let ask = async {
             let consent = self.durable.consent(subject, platform).await?;
             let covers = |consent: ConsentRow| {
-                let named = |attribute: &Box<str>| consent.attributes.iter().any(|given| **given == **attribute);
-                consent.withdrawn_at.is_none() && attributes.iter().all(named)
+                let named = |attribute: &str| consent.attributes.iter().any(|given| given == attribute);
+                consent.withdrawn_at.is_none() && attributes.iter().all(|attribute| named(attribute))
             };
             Ok(consent.is_some_and(covers))
         };

@@ -77,12 +77,13 @@ pub(super) async fn show(
     };
     let language = call.visitor.language;
     let needs = way.needs.parse::<SubjectKind>().ok();
+    let return_to = ReturnTo::parse(&way.return_to);
     let page = Page {
-        frame: call.frame(language.pick("切换办事身份", "Switch subject")),
+        frame: Frame { back: return_to.clone(), ..call.frame(language.pick("切换办事身份", "Switch subject")) },
         needs: needs.map(|needs| whom(needs, language)),
         ended: way.ended == "yes",
         choices: choices(&live.session, &roles, needs, language),
-        return_to: ReturnTo::parse(&way.return_to),
+        return_to,
         token: call.rooms.forms.session_token(&live.key),
     };
     frame::answer(StatusCode::OK, language, rendered(&page))

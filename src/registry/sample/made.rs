@@ -140,8 +140,8 @@ impl<'a> Sample<'a> {
             id: self.id().parse().ok()?,
             name: self.name().into(),
             name_en: self.name_en().into(),
-            owner: None,
-            function: Box::default(),
+            owner: self.owner(),
+            function: FUNCTION.into(),
             division: self.division.code,
             level: self.division.level,
             state: PlatformState::Active,
@@ -157,6 +157,9 @@ impl<'a> Sample<'a> {
         })
     }
 }
+
+/// What every sample platform does.
+pub(super) const FUNCTION: &str = "样例：办理政务服务事项";
 
 /// A code of the right shape with right check characters that belongs to nobody we know: authority 11 (organ of state),
 /// the division's first six digits, and a serial number as organisation code.

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::made::{Sample, samples};
+use super::made::{FUNCTION, Sample, samples};
 use crate::domain::ItemCode;
 use crate::registry::error::RegistryError;
 use crate::registry::load::data;
@@ -52,7 +52,7 @@ name = \"{name}\"
 name_en = \"{name_en}\"
 owner = \"{owner}\"
 division = \"{code}\"
-function = \"样例：办理政务服务事项\"
+function = \"{FUNCTION}\"
 scope = \"{place}\"
 approving_body = \"样例机关\"
 approved_on = \"2026-01-01\"
