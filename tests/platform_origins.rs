@@ -226,7 +226,8 @@ async fn an_old_ticket_is_refused_and_the_way_on_gets_another() {
     let window = Window::with(|setup| {
         own_origins(setup);
         setup.set("public.ticket_seconds", 1);
-        setup.filings = vec![Filing::of("hangzhou", "330100").untrusted().item(NOTARY, "access = \"required\"")];
+        let rules = "access = \"required\"\nassurance = \"L2\"";
+        setup.filings = vec![Filing::of("hangzhou", "330100").untrusted().item(NOTARY, rules)];
     })
     .await;
     let traveller = at_hangzhou(&window).await;
@@ -391,7 +392,8 @@ async fn a_store_that_is_away_signs_nobody_out_of_a_platform() {
     let window = Window::with(|setup| {
         own_origins(setup);
         setup.set("stores.sessions", redis.config().url);
-        setup.filings = vec![Filing::of("hangzhou", "330100").untrusted().item(NOTARY, "access = \"required\"")];
+        let rules = "access = \"required\"\nassurance = \"L2\"";
+        setup.filings = vec![Filing::of("hangzhou", "330100").untrusted().item(NOTARY, rules)];
     })
     .await;
     let traveller = at_hangzhou(&window).await;
