@@ -241,6 +241,45 @@ async fn an_old_ticket_is_refused_and_the_way_on_gets_another() {
 }
 
 #[tokio::test]
+async fn a_form_sent_without_a_session_can_be_sent_again_after_signing_in_aside() {
+    let window = window().await;
+    let traveller = at_hangzhou(&window).await;
+    traveller.forget(&host("hangzhou"));
+    let page = traveller.at("hangzhou", &notary("apply"));
+    let form = || traveller.request(Method::POST, &page).header("accept", "text/html").form(&[("a", "b")]);
+    let refused = traveller.send(form()).await;
+    refused.has_status(401);
+    let link = refused.body.split("href=\"").find(|rest| rest.starts_with("/.yimen/enter?to="));
+    let link = link.unwrap_or_else(|| panic!("no way in: {}", refused.body)).split('"').next().unwrap();
+    let journey = traveller.visit(&traveller.at("hangzhou", link)).await;
+    assert!(journey.answer.body.contains("verified"), "{}", journey.answer.body);
+    traveller.send(form()).await.has_status(200);
+}
+
+#[tokio::test]
+async fn a_page_that_asks_for_more_leads_to_step_up_on_the_portals_origin() {
+    let window = Window::with(|setup| {
+        own_origins(setup);
+        let (ordinary, strict) = (
+            "access = \"required\"\nassurance = \"L1\"",
+            "access = \"required\"\nassurance = \"L3\"\nmax_age_minutes = 5",
+        );
+        let hangzhou = Filing::of("hangzhou", "330100").untrusted().item(NOTARY, ordinary);
+        setup.filings = vec![hangzhou.item(QUALIFICATION, strict)];
+    })
+    .await;
+    let traveller = at_hangzhou(&window).await;
+    let strict = format!("/s/330106/{QUALIFICATION}/");
+    let journey = traveller.visit(&traveller.at("hangzhou", &strict)).await;
+    assert_eq!((journey.url.host_str(), journey.url.path()), (Some("127.0.0.1"), "/sign-in"));
+    let asked: Vec<(String, String)> = journey.url.query_pairs().into_owned().collect();
+    let of = |name: &str| asked.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).unwrap();
+    assert!(of("return_to").starts_with("/handover?platform=hangzhou&"), "{asked:?}");
+    assert_eq!((of("assurance"), of("max_age")), ("L3", "300"));
+    assert!(journey.answer.body.contains("id=\"step-up\""), "{}", journey.answer.body);
+}
+
+#[tokio::test]
 async fn signing_out_ends_the_session_at_every_platform() {
     let window = window().await;
     let traveller = at_hangzhou(&window).await;
