@@ -226,7 +226,8 @@ async fn an_old_ticket_is_refused_and_the_way_on_gets_another() {
     let window = Window::with(|setup| {
         own_origins(setup);
         setup.set("public.ticket_seconds", 1);
-        setup.filings = vec![Filing::of("hangzhou", "330100").untrusted().item(NOTARY, "access = \"required\"")];
+        let rules = "access = \"required\"\nassurance = \"L2\"";
+        setup.filings = vec![Filing::of("hangzhou", "330100").untrusted().item(NOTARY, rules)];
     })
     .await;
     let traveller = at_hangzhou(&window).await;
@@ -237,6 +238,45 @@ async fn an_old_ticket_is_refused_and_the_way_on_gets_another() {
     traveller.step(&ticket).await.has_status(403);
     let on = traveller.visit(&traveller.at("hangzhou", &notary(""))).await;
     assert!(on.answer.body.contains("verified"), "{}", on.answer.body);
+}
+
+#[tokio::test]
+async fn a_form_sent_without_a_session_can_be_sent_again_after_signing_in_aside() {
+    let window = window().await;
+    let traveller = at_hangzhou(&window).await;
+    traveller.forget(&host("hangzhou"));
+    let page = traveller.at("hangzhou", &notary("apply"));
+    let form = || traveller.request(Method::POST, &page).header("accept", "text/html").form(&[("a", "b")]);
+    let refused = traveller.send(form()).await;
+    refused.has_status(401);
+    let link = refused.body.split("href=\"").find(|rest| rest.starts_with("/.yimen/enter?to="));
+    let link = link.unwrap_or_else(|| panic!("no way in: {}", refused.body)).split('"').next().unwrap();
+    let journey = traveller.visit(&traveller.at("hangzhou", link)).await;
+    assert!(journey.answer.body.contains("verified"), "{}", journey.answer.body);
+    traveller.send(form()).await.has_status(200);
+}
+
+#[tokio::test]
+async fn a_page_that_asks_for_more_leads_to_step_up_on_the_portals_origin() {
+    let window = Window::with(|setup| {
+        own_origins(setup);
+        let (ordinary, strict) = (
+            "access = \"required\"\nassurance = \"L1\"",
+            "access = \"required\"\nassurance = \"L3\"\nmax_age_minutes = 5",
+        );
+        let hangzhou = Filing::of("hangzhou", "330100").untrusted().item(NOTARY, ordinary);
+        setup.filings = vec![hangzhou.item(QUALIFICATION, strict)];
+    })
+    .await;
+    let traveller = at_hangzhou(&window).await;
+    let strict = format!("/s/330106/{QUALIFICATION}/");
+    let journey = traveller.visit(&traveller.at("hangzhou", &strict)).await;
+    assert_eq!((journey.url.host_str(), journey.url.path()), (Some("127.0.0.1"), "/sign-in"));
+    let asked: Vec<(String, String)> = journey.url.query_pairs().into_owned().collect();
+    let of = |name: &str| asked.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).unwrap();
+    assert!(of("return_to").starts_with("/handover?platform=hangzhou&"), "{asked:?}");
+    assert_eq!((of("assurance"), of("max_age")), ("L3", "300"));
+    assert!(journey.answer.body.contains("id=\"step-up\""), "{}", journey.answer.body);
 }
 
 #[tokio::test]
@@ -391,7 +431,8 @@ async fn a_store_that_is_away_signs_nobody_out_of_a_platform() {
     let window = Window::with(|setup| {
         own_origins(setup);
         setup.set("stores.sessions", redis.config().url);
-        setup.filings = vec![Filing::of("hangzhou", "330100").untrusted().item(NOTARY, "access = \"required\"")];
+        let rules = "access = \"required\"\nassurance = \"L2\"";
+        setup.filings = vec![Filing::of("hangzhou", "330100").untrusted().item(NOTARY, rules)];
     })
     .await;
     let traveller = at_hangzhou(&window).await;

@@ -149,6 +149,8 @@ pub(crate) struct Asker {
     pub(crate) target: String,
     /// What the route asks of whoever signs in.
     pub(crate) needed: Option<Needed>,
+    /// Where a browser gets its session on this host, if it needs one of its own here.
+    pub(crate) entrance: Option<String>,
     /// Whether something was to be sent, which is lost with this answer.
     pub(crate) sending: bool,
     /// Where the portal is: nothing before a path where it is on the origin that was asked, else that origin.
@@ -164,6 +166,7 @@ impl Asker {
             language: Language::of(headers),
             target: target.to_owned(),
             needed: None,
+            entrance: None,
             sending: !method.is_safe(),
             portal: String::new(),
         }
@@ -261,7 +264,9 @@ fn details(fields: &mut HeaderMap, refusal: &Refusal) -> pingora::Result<()> {
 fn page(refusal: &Refusal, asker: &Asker, request_id: &str) -> String {
     let (status, code) = refusal.status_and_code();
     let way_on = match refusal {
-        _ if refusal.asks_to_sign_in().is_some() && asker.sending => WayOn::SignInAside(asker.sign_in()),
+        _ if refusal.asks_to_sign_in().is_some() && asker.sending => {
+            WayOn::SignInAside(asker.entrance.clone().unwrap_or_else(|| asker.sign_in()))
+        }
         _ if refusal.asks_to_sign_in().is_some() => WayOn::SignInAt(asker.sign_in()),
         Refusal::UnknownDivision | Refusal::NotHandled => WayOn::Region(asker.target.clone()),
         Refusal::OtherOrigin(address) | Refusal::TicketRefused(address) => WayOn::Address(address.clone()),

@@ -220,6 +220,7 @@ impl Gateway {
                 return sent;
             }
             asker.navigation &= !to_sign_in;
+            asker.entrance = visit.map(|_| handover::entrance(header.uri.path()));
         }
         let answered = answer::refuse(downstream, &refusal, &asker, ctx.request_id.as_str(), self.parts.https).await;
         ctx.refusal = Some(refusal);

@@ -47,7 +47,7 @@ impl Shown {
             Self::Totp => &["pwd", "otp", "mfa"],
             Self::Sms => &["pwd", "sms", "mfa"],
             Self::Mail => &["pwd", "otp"],
-            Self::Passkey => &["hwk", "user", "mfa"],
+            Self::Passkey => &["pop", "user", "mfa"],
         }
     }
 }

@@ -111,15 +111,16 @@ mod tests {
 
     #[test]
     fn codes_are_those_of_rfc_6238_appendix_b() {
-        for (seconds, eight) in [
-            (59, "94287082"),
-            (1_111_111_109, "07081804"),
-            (1_111_111_111, "14050471"),
-            (1_234_567_890, "89005924"),
-            (2_000_000_000, "69279037"),
-            (20_000_000_000, "65353130"),
+        // Its table has eight digits; these are the last six.
+        for (seconds, six) in [
+            (59, "287082"),
+            (1_111_111_109, "081804"),
+            (1_111_111_111, "050471"),
+            (1_234_567_890, "005924"),
+            (2_000_000_000, "279037"),
+            (20_000_000_000, "353130"),
         ] {
-            assert_eq!(rfc().step_of(&eight[2..], at(seconds), 0), Some(seconds / 30), "{seconds}");
+            assert_eq!(rfc().step_of(six, at(seconds), 0), Some(seconds / 30), "{seconds}");
         }
     }
 

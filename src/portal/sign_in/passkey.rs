@@ -11,12 +11,16 @@ use axum::{Extension, response};
 use http::StatusCode;
 use serde::Deserialize;
 
-use super::{Problem, Wanted, WantedFields, count, forged, half, own_session, with_browser, with_problem};
+use super::{Problem, Wanted, WantedFields, forged, with_browser, with_problem};
+#[cfg(feature = "passkey")]
+use super::{count, half, own_session};
+#[cfg(feature = "passkey")]
 use crate::identity::{Shown, Trial};
 use crate::portal::call::Call;
 use crate::portal::failure::WayOn;
 use crate::portal::form::Browser;
 use crate::portal::frame::{self, Frame, rendered};
+#[cfg(feature = "passkey")]
 use crate::session::SessionId;
 
 #[derive(Default, Deserialize)]
