@@ -32,7 +32,6 @@ async fn opened(by_key: bool) -> (Gateway, OidcProvider) {
          issuer = \"http://127.0.0.1:{port}\"\nclient_id = \"yimen\"\n{proof}\n\
          levels = {{ \"urn:example:basic\" = \"L1\", \"urn:example:real-name\" = \"L3\" }}\n"
     );
-    let certificate = setup.certificate_file();
     let gateway = setup.start().await;
     let key = if by_key {
         let realm = Clerk::operator(&gateway, "100000").get("/v1/realms/nation").await.has_status(200).body;
@@ -40,7 +39,7 @@ async fn opened(by_key: bool) -> (Gateway, OidcProvider) {
     } else {
         Value::Null
     };
-    let provider = OidcProvider::start(port, &gateway.origin, &certificate, key, by_key, &folder).await;
+    let provider = OidcProvider::start(port, &gateway.origin, key, by_key, &folder).await;
     (gateway, provider)
 }
 

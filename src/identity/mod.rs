@@ -1,5 +1,5 @@
-//! Finds out who somebody is, and tells platforms so: built-in accounts, the keys that sign, the assertion; and whose an API
-//! token is.
+//! Finds out who somebody is, and tells platforms so: built-in accounts, providers that vouch for people (`realms`), the keys
+//! that sign, the assertion; and whose an API token is.
 //! Shape: login and password ── `Accounts::verify` ──▶ `Account`; session and platform ── `Assertions::header_for` ──▶ a
 //! header value; `Keys` holds what signs and publishes what verifies; `verify` is what a platform does with the header; `Vault` seals
 //! what must not lie in clear in the durable store; `People` keeps whom people act for, what is known of them, and their consents.

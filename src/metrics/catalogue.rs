@@ -90,7 +90,7 @@ pub struct Metrics {
     pub provider_sign_ins: IntCounterVec,
     /// `yimen_provider_logouts_total{realm,result}`: logout tokens of providers: `ok`, `untrusted`, `away`, `store_away`, `no_realm`, `local`.
     pub provider_logouts: IntCounterVec,
-    /// `yimen_sign_ins_total{result}`: `ok`, `stepped_up`, `refused`, `wrong_code`, `expired_form`, `too_many`, `not_sent`, `busy`, `store_away`.
+    /// `yimen_sign_ins_total{result}`: `ok`, `stepped_up`, `refused`, `wrong_code`, `expired_form`, `too_many`, `not_sent`, `busy`, `store_away`, `provider` (see there).
     pub sign_ins: IntCounterVec,
     /// `yimen_sign_outs_total`.
     pub sign_outs: IntCounter,

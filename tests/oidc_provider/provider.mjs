@@ -48,9 +48,11 @@ const provider = new Provider(issuer, {
     const account = accounts.get(login);
     return account && { accountId: login, claims: async () => ({ sub: login, name: account.name }) };
   },
-  // The gateway listens on this machine with a certificate of its own making.
-  fetch: (url, options) => fetch(url, options),
+  // Its guard against addresses of this machine comes as a dispatcher; here the gateway is at one.
+  fetch: (url, { dispatcher, ...options }) => fetch(url, options),
 });
+
+provider.on('backchannel.error', (_, error) => console.error('back-channel logout:', error));
 
 provider.use(async (context, next) => {
   const { path, method } = context;

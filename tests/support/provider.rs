@@ -195,9 +195,8 @@ impl Provider {
 
     /// A logout token for the session `session-1` of this gateway, bent by `bend`.
     pub fn logout_token(&self, bend: impl FnOnce(&mut Token)) -> String {
-        let random = URL_SAFE_NO_PAD.encode(digest(&SHA256, format!("{:?}", SystemTime::now()).as_bytes()));
         let claims = json!({
-            "iss": self.issuer, "aud": CLIENT_ID, "iat": now(), "exp": now() + 120, "jti": random, "sid": "session-1",
+            "iss": self.issuer, "aud": CLIENT_ID, "iat": now(), "exp": now() + 120, "jti": uuid::Uuid::now_v7().to_string(), "sid": "session-1",
             "events": { LOGOUT_EVENT: {} },
         });
         let header = json!({ "alg": "ES256", "typ": "logout+jwt", "kid": self.inner.key.lock().unwrap().kid });

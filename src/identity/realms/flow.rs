@@ -90,8 +90,10 @@ pub(super) async fn departure(
     asked.push(("nonce", transaction.nonce.clone()));
     // Always: with `max_age` a provider must say when the person last proved who they are.
     asked.push(("max_age", transaction.max_age_s.to_string()));
-    if transaction.assurance > Assurance::L1 {
-        asked.push(("acr_values", enough(config, transaction.assurance)));
+    // Also where nothing is needed: many providers say how sure they are only when they are asked.
+    let words = enough(config, transaction.assurance);
+    if !words.is_empty() {
+        asked.push(("acr_values", words));
     }
     if !par && !metadata.require_pushed_authorization_requests {
         return provider_address(provider, &metadata.authorization_endpoint, &asked);

@@ -62,7 +62,14 @@ struct Known {
     keys: Option<(Arc<ProviderKeys>, Timestamp)>,
     /// When a key was last looked for that was not known.
     looked: Option<Timestamp>,
-    failed: Option<(Timestamp, String)>,
+    failed: Option<(Timestamp, Failed)>,
+}
+
+/// Why a document of the provider could not be read.
+#[derive(Clone, Debug)]
+enum Failed {
+    Away(String),
+    Untrusted(String),
 }
 
 impl Provider {
@@ -83,21 +90,14 @@ impl Provider {
         if let Some(metadata) = fresh() {
             return Ok(metadata);
         }
-        let read = match self.rested(now) {
-            Ok(()) => self.call(self.outgoing.get(&Metadata::address(&self.config.issuer))).await,
-            Err(error) => Err(error),
-        };
-        match read {
-            Ok(json) => {
-                let metadata = Metadata::read(json, &self.config.issuer, self.loopback);
-                let metadata = Arc::new(metadata.map_err(|reason| self.untrusted(reason))?);
-                let mut known = self.known.lock();
-                known.metadata = Some((metadata.clone(), now));
-                known.failed = None;
+        let read = |json| Metadata::read(json, &self.config.issuer, self.loopback);
+        match self.read(&Metadata::address(&self.config.issuer), read, now).await {
+            Ok(metadata) => {
+                let metadata = Arc::new(metadata);
+                self.known.lock().metadata = Some((metadata.clone(), now));
                 Ok(metadata)
             }
             Err(error) => {
-                self.note(&error, now);
                 let known = self.known.lock();
                 let kept = known.metadata.as_ref().filter(|(_, read)| now.since(*read) < KEPT);
                 kept.map(|(metadata, _)| metadata.clone()).ok_or(error)
@@ -119,24 +119,36 @@ impl Provider {
         if let Some((keys, _)) = meanwhile {
             return Ok(keys);
         }
-        let read = match self.rested(now) {
-            Ok(()) => self.call(self.outgoing.get(&metadata.jwks_uri)).await,
-            Err(error) => Err(error),
-        };
-        match read {
-            Ok(json) => {
-                let keys = ProviderKeys::read(json).ok_or_else(|| self.untrusted("its key set is none"))?;
+        let read = |json| ProviderKeys::read(json).ok_or("its key set is none");
+        match self.read(&metadata.jwks_uri, read, now).await {
+            Ok(keys) => {
                 let keys = Arc::new(keys);
-                let mut known = self.known.lock();
-                known.keys = Some((keys.clone(), now));
-                known.failed = None;
+                self.known.lock().keys = Some((keys.clone(), now));
                 Ok(keys)
             }
-            Err(error) => {
-                self.note(&error, now);
-                held().filter(|keys| now.since(keys.1) < KEPT).map(|keys| keys.0).ok_or(error)
-            }
+            Err(error) => held().filter(|keys| now.since(keys.1) < KEPT).map(|keys| keys.0).ok_or(error),
         }
+    }
+
+    /// Reads a document that every provider must have. Whatever comes instead is remembered for a while, so that nobody who
+    /// asks meanwhile, person or stranger's token, makes another call.
+    async fn read<T>(
+        &self,
+        address: &str,
+        parse: impl Fn(Value) -> Result<T, &'static str>,
+        now: Timestamp,
+    ) -> Result<T, ProviderError> {
+        self.rested(now)?;
+        let read = match self.outgoing.json(self.outgoing.get(address)).await {
+            Ok(json) => parse(json).map_err(|reason| Failed::Untrusted(reason.to_owned())),
+            Err(CallError::Away(cause)) => Err(Failed::Away(cause)),
+            Err(CallError::Garbled(reason)) => Err(Failed::Untrusted(reason.to_owned())),
+            Err(CallError::Refused(_)) => Err(Failed::Untrusted("it refuses what all must be told".to_owned())),
+        };
+        let mut known = self.known.lock();
+        known.failed = read.as_ref().err().map(|failed| (now, failed.clone()));
+        drop(known);
+        read.map_err(|failed| self.because(&failed))
     }
 
     /// Takes the right to look for an unknown key, which there is once in a while.
@@ -159,17 +171,15 @@ impl Provider {
 
     fn rested(&self, now: Timestamp) -> Result<(), ProviderError> {
         match &self.known.lock().failed {
-            Some((failed, cause)) if now.since(*failed) < REST => Err(self.away(cause)),
+            Some((at, failed)) if now.since(*at) < REST => Err(self.because(failed)),
             _ => Ok(()),
         }
     }
 
-    fn note(&self, error: &ProviderError, now: Timestamp) {
-        if let ProviderError::Away { cause, .. } = error {
-            let mut known = self.known.lock();
-            if known.failed.as_ref().is_none_or(|(failed, _)| now.since(*failed) >= REST) {
-                known.failed = Some((now, cause.clone()));
-            }
+    fn because(&self, failed: &Failed) -> ProviderError {
+        match failed {
+            Failed::Away(cause) => self.away(cause),
+            Failed::Untrusted(reason) => self.untrusted(reason),
         }
     }
 

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::super::verify::signed_claims;
 use crate::config::TokenAlgorithm;
@@ -142,13 +142,13 @@ struct Claims {
     sub: Option<String>,
     aud: Option<Audience>,
     azp: Option<String>,
-    exp: Option<f64>,
-    nbf: Option<f64>,
-    iat: Option<f64>,
+    exp: Option<Number>,
+    nbf: Option<Number>,
+    iat: Option<Number>,
     nonce: Option<Value>,
     acr: Option<String>,
     amr: Option<Value>,
-    auth_time: Option<f64>,
+    auth_time: Option<Number>,
     at_hash: Option<String>,
     sid: Option<String>,
     jti: Option<String>,
@@ -203,7 +203,7 @@ pub(super) fn id_token(
     if claims.at_hash.is_some_and(|hash| hash != half_hash(algorithm, sent.access_token)) {
         return Err(Bad("its at_hash belongs to another access token"));
     }
-    let auth_time = seconds(claims.auth_time).ok_or(Bad("it has no auth_time though max_age was asked"))?;
+    let auth_time = seconds(claims.auth_time.as_ref()).ok_or(Bad("it has no auth_time though max_age was asked"))?;
     let now = now.seconds();
     if auth_time > now + LEEWAY_S {
         return Err(Bad("its auth_time is in the future"));
@@ -296,13 +296,13 @@ fn for_client(claims: &Claims, client_id: &str) -> Result<(), TokenError> {
 
 fn in_time(claims: &Claims, now: Timestamp, age_max: Duration) -> Result<(), TokenError> {
     let now = now.seconds();
-    let expires = seconds(claims.exp).ok_or(Bad("it has no exp"))?;
-    let issued = seconds(claims.iat).ok_or(Bad("it has no iat"))?;
+    let expires = seconds(claims.exp.as_ref()).ok_or(Bad("it has no exp"))?;
+    let issued = seconds(claims.iat.as_ref()).ok_or(Bad("it has no iat"))?;
     if expires.saturating_add(LEEWAY_S) <= now {
         return Err(Bad("it has expired"));
     }
     if issued > now + LEEWAY_S
-        || claims.nbf.is_some_and(|nbf| seconds(Some(nbf)).is_none_or(|nbf| nbf > now + LEEWAY_S))
+        || claims.nbf.as_ref().is_some_and(|nbf| seconds(Some(nbf)).is_none_or(|nbf| nbf > now + LEEWAY_S))
     {
         return Err(Bad("it is from the future"));
     }
@@ -317,10 +317,9 @@ fn header(token: &str) -> Option<Header> {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(head).ok()?).ok()
 }
 
-/// RFC 7519 lets times be fractions; whole seconds are enough.
-fn seconds(time: Option<f64>) -> Option<u64> {
-    let time = time?;
-    (time.is_finite() && (0.0..=1e12).contains(&time)).then_some(time as u64)
+/// RFC 7519 lets times be fractions; whole seconds are enough. Before 1970 is no time.
+fn seconds(time: Option<&Number>) -> Option<u64> {
+    time?.to_string().split('.').next()?.parse().ok().filter(|seconds| *seconds < 1_000_000_000_000)
 }
 
 /// `sub` has at most 255 ASCII characters (OpenID Connect Core section 2).
