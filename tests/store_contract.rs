@@ -47,6 +47,7 @@ on_both! {
     a_touch_moves_forward_only_and_brings_nothing_back
     children_end_with_their_parent_and_cannot_begin_after_it
     all_of_a_subject_end_but_one
+    all_with_a_label_end_and_no_others
     of_twenty_who_take_one_wins
     a_one_time_value_is_kept_once_and_not_for_ever
     a_counter_counts_to_its_window_and_starts_again
@@ -68,6 +69,7 @@ fn put<'a>(key: &'a SessionKey, subject: &'a str, now: Timestamp) -> PutSession<
         subject,
         value: b"sealed",
         parent: None,
+        labels: &[],
         replaces: None,
         begun_at: now,
         expires_at: now.plus(HOUR),
@@ -192,6 +194,28 @@ async fn all_of_a_subject_end_but_one(store: &ShortLived) {
     assert_eq!(ended, [key(1), key(3)]);
     assert_eq!((listed(store, "alice").await, listed(store, "bob").await), (vec![key(2)], vec![key(4)]));
     assert_eq!(store.delete_of_subject("alice", None).await.unwrap(), [key(2)]);
+}
+
+async fn all_with_a_label_end_and_no_others(store: &ShortLived) {
+    let (realm_one, realm_two) = (b"one\0sid".to_vec(), b"two\0sid".to_vec());
+    for (number, labels) in [(1, vec![realm_one.clone()]), (2, vec![realm_two.clone(), b"two\0sub".to_vec()])] {
+        store.put_session(PutSession { labels: &labels, ..put(&key(number), "alice", now()) }).await.unwrap();
+    }
+    let (child, parent) = (key(11), key(1));
+    store.put_session(PutSession { parent: Some(&parent), ..put(&child, "alice", now()) }).await.unwrap();
+    assert_eq!(store.delete_labelled(b"three\0sid").await.unwrap(), []);
+    let mut ended = store.delete_labelled(&realm_one).await.unwrap();
+    ended.sort();
+    assert_eq!(ended, [key(1), key(11)], "with its children");
+    assert_eq!(listed(store, "alice").await, [key(2)]);
+    // A rotation takes the label along, and the old session leaves it.
+    let labels = [realm_two.clone()];
+    let (old, new) = (key(2), key(3));
+    let rotated = PutSession { labels: &labels, replaces: Some(&old), ..put(&new, "alice", now()) };
+    store.put_session(rotated).await.unwrap();
+    assert_eq!(store.delete_labelled(b"two\0sub").await.unwrap(), [], "what ended is in no index");
+    assert_eq!(store.delete_labelled(&realm_two).await.unwrap(), [key(3)]);
+    assert_eq!(store.delete_labelled(&realm_two).await.unwrap(), []);
 }
 
 async fn of_twenty_who_take_one_wins(store: &ShortLived) {

@@ -24,7 +24,7 @@ pub use crate::store::SessionKey;
 pub use cookie::CookieRead;
 pub use error::SessionError;
 pub use id::SessionId;
-pub use record::{Live, Person, Place, Session};
+pub use record::{Live, Person, Place, ProviderSession, Session};
 pub use seal::SealKey;
 pub use sessions::{Lookup, SessionSummary, Sessions};
 pub use ticket::{BrowserMark, Nonce, Redeemed, Ticket};

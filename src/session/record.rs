@@ -30,6 +30,34 @@ pub struct Place {
     pub network: String,
 }
 
+/// A session at a provider that this one rests on: the provider ends it by one of these names.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProviderSession {
+    /// The realm.
+    pub realm: String,
+    /// The person there.
+    pub sub: String,
+    /// The session there, if the provider names it.
+    pub sid: Option<String>,
+}
+
+impl ProviderSession {
+    /// The names under which the store finds the session.
+    pub(super) fn labels(&self) -> impl Iterator<Item = Vec<u8>> {
+        let sid = self.sid.as_deref().map(|sid| Self::by_sid(&self.realm, sid));
+        [Self::by_sub(&self.realm, &self.sub)].into_iter().chain(sid)
+    }
+
+    /// An id of a realm holds no zero, so that no two names read alike.
+    pub(super) fn by_sid(realm: &str, sid: &str) -> Vec<u8> {
+        [realm.as_bytes(), b"\0sid\0", sid.as_bytes()].concat()
+    }
+
+    pub(super) fn by_sub(realm: &str, sub: &str) -> Vec<u8> {
+        [realm.as_bytes(), b"\0sub\0", sub.as_bytes()].concat()
+    }
+}
+
 /// The record of a signed-in person.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Session {
@@ -50,6 +78,9 @@ pub struct Session {
     /// What it rests on, one proof of a level at most, oldest first. `prove` adds one and keeps the three fields above in line.
     #[serde(default)]
     pub proofs: Vec<Proof>,
+    /// Sessions at providers that it rests on, the oldest first.
+    #[serde(default)]
+    pub providers: Vec<ProviderSession>,
     /// When the session began.
     pub created_at: Timestamp,
     /// Absolute end; idle end is kept by the store.
@@ -82,7 +113,14 @@ impl Session {
             parent: None,
             platform: None,
             proofs: vec![proof],
+            providers: Vec::new(),
         }
+    }
+
+    /// Notes that it rests on a session at a provider; of one realm the last counts.
+    pub fn rests_on(&mut self, provider: ProviderSession) {
+        self.providers.retain(|other| other.realm != provider.realm);
+        self.providers.push(provider);
     }
 
     /// Takes a further proof of the same person.
@@ -109,6 +147,12 @@ impl Session {
 impl fmt::Debug for Person {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Person").field("kind", &self.kind).field("realm", &self.realm).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ProviderSession {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("ProviderSession").field("realm", &self.realm).finish_non_exhaustive()
     }
 }
 

@@ -11,7 +11,7 @@ use super::cache::{Cached, Entry};
 use super::clock::Clock;
 use super::flight::{Fetched, Flights};
 use super::keeping::Touch;
-use super::{Live, SealKey, Session, SessionError, SessionId};
+use super::{Live, ProviderSession, SealKey, Session, SessionError, SessionId};
 use crate::config::{SessionConfig, SessionStoreConfig};
 use crate::domain::{Assurance, Timestamp};
 use crate::metrics::Metrics;
@@ -159,11 +159,13 @@ impl Sessions {
         let key = id.key();
         session.ends_at = session.ends_at.min(now.plus(self.config.absolute));
         let value = self.seal.seal(&key, &session).ok_or(SessionError::NoRandomness)?;
+        let labels: Vec<_> = session.providers.iter().flat_map(ProviderSession::labels).collect();
         let put = PutSession {
             key: &key,
             subject: &session.subject,
             value: &value,
             parent: session.parent.as_ref(),
+            labels: if session.parent.is_none() { &labels } else { &[] },
             replaces,
             begun_at: now,
             expires_at: self.forgotten_at(now, &session),
@@ -204,6 +206,22 @@ impl Sessions {
     pub async fn end_all(&self, subject: &str, keep: Option<&SessionKey>) -> Result<usize, SessionError> {
         let ended = self.store.delete_of_subject(subject, keep).await?;
         self.note_ended(&ended, "revoked");
+        Ok(ended.len())
+    }
+
+    /// Ends the session here that rests on this session at a provider; returns how many ended, children included.
+    pub async fn end_by_sid(&self, realm: &str, sid: &str) -> Result<usize, SessionError> {
+        self.end_labelled(&ProviderSession::by_sid(realm, sid)).await
+    }
+
+    /// Ends all sessions here of this person at a provider; returns how many ended, children included.
+    pub async fn end_by_sub(&self, realm: &str, sub: &str) -> Result<usize, SessionError> {
+        self.end_labelled(&ProviderSession::by_sub(realm, sub)).await
+    }
+
+    async fn end_labelled(&self, label: &[u8]) -> Result<usize, SessionError> {
+        let ended = self.store.delete_labelled(label).await?;
+        self.note_ended(&ended, "provider");
         Ok(ended.len())
     }
 

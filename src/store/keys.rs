@@ -7,12 +7,14 @@
 use aws_lc_rs::hmac;
 use serde::{Deserialize, Serialize};
 
-/// Redis: `yimen:session:<hex>`, a hash of `value`, `seen`, `subject`, `parent`.
+/// Redis: `yimen:session:<hex>`, a hash of `value`, `seen`, `subject`, `parent`, `labels`.
 pub(super) const SESSION: &str = "yimen:session:";
 /// Redis: `yimen:subject:<hex>`, a sorted set of session keys by time of beginning.
 pub(super) const SUBJECT: &str = "yimen:subject:";
 /// Redis: `yimen:children:<hex of the parent>`, a set of session keys.
 pub(super) const CHILDREN: &str = "yimen:children:";
+/// Redis: `yimen:label:<hex>`, a set of session keys.
+pub(super) const LABEL: &str = "yimen:label:";
 /// Redis: `yimen:once:<hex>`, a string.
 pub(super) const ONCE: &str = "yimen:once:";
 /// Redis: `yimen:rate:<hex>`, a counter.
@@ -87,6 +89,10 @@ impl NameKey {
 
     pub(super) fn once(&self, name: &[u8]) -> Tag {
         self.tag(b"once\0", name)
+    }
+
+    pub(super) fn label(&self, name: &[u8]) -> Tag {
+        self.tag(b"label\0", name)
     }
 
     pub(super) fn rate(&self, name: &[u8]) -> Tag {

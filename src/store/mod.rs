@@ -16,8 +16,8 @@ mod short_lived;
 mod sqlite;
 
 pub use durable::{
-    AccountRow, AccountState, AnsweredRow, DayOfUseRow, Durable, FilingRow, HistoryRow, InForceRow, LeaseRow, ListRows,
-    NodeRow, RecordRow, ReservationRow, Standing, TokenRow, Writing,
+    AccountRow, AccountState, AnsweredRow, DayOfUseRow, Durable, FilingRow, HistoryRow, InForceRow, LeaseRow, LinkRow,
+    ListRows, NodeRow, RealmRow, RecordRow, ReservationRow, Standing, TokenRow, Writing,
 };
 pub use error::{AwayReason, StoreError};
 pub use keys::{NameKey, SessionKey};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::guard::{Guard, PROBE_EVERY};
+use super::keys::Tag;
 use super::redis::RedisStore;
 use super::sqlite::SqliteStore;
 use super::{AwayReason, NameKey, SessionKey, StoreError};
@@ -26,6 +27,8 @@ pub struct PutSession<'a> {
     pub value: &'a [u8],
     /// The session it is a child of: it ends with that one, and is neither listed nor counted under the subject.
     pub parent: Option<&'a SessionKey>,
+    /// Names under which it can be ended besides, in clear; the store learns keyed hashes. A child has none of its own.
+    pub labels: &'a [Vec<u8>],
     /// The session that ends in the same step (rotation), with its children.
     pub replaces: Option<&'a SessionKey>,
     /// Now.
@@ -114,7 +117,8 @@ impl ShortLived {
     pub async fn put_session(&self, put: PutSession<'_>) -> Result<Vec<SessionKey>, StoreError> {
         self.mend();
         let subject = self.names.subject(put.subject);
-        call!(self, "put", engine => engine.put_session(&put, &subject))
+        let labels: Vec<Tag> = put.labels.iter().map(|label| self.names.label(label)).collect();
+        call!(self, "put", engine => engine.put_session(&put, &subject, &labels))
     }
 
     /// The session behind `key`; `None` when there is none.
@@ -155,6 +159,13 @@ impl ShortLived {
         self.mend();
         let subject = self.names.subject(subject);
         call!(self, "delete_all", engine => engine.delete_of_subject(&subject, keep))
+    }
+
+    /// Ends all sessions that were put with this label, with their children. Returns the keys of those that ended.
+    pub async fn delete_labelled(&self, label: &[u8]) -> Result<Vec<SessionKey>, StoreError> {
+        self.mend();
+        let label = self.names.label(label);
+        call!(self, "delete_labelled", engine => engine.delete_labelled(&label))
     }
 
     /// Keeps a value to be taken once within `life`. `false` when one of this name is kept already.

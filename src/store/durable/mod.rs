@@ -6,6 +6,7 @@
 mod accounts;
 mod answered;
 mod engine;
+mod realms;
 mod register;
 mod tokens;
 mod usage;
@@ -25,6 +26,7 @@ use crate::domain::Timestamp;
 
 pub use accounts::{AccountRow, AccountState};
 pub use answered::{AnsweredRow, LeaseRow};
+pub use realms::{LinkRow, RealmRow};
 pub use register::{
     FilingRow, HistoryRow, InForceRow, ListRows, NodeRow, RecordRow, ReservationRow, Standing, Writing,
 };

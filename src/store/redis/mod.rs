@@ -33,7 +33,13 @@ impl RedisStore {
         self.link.renew().await
     }
 
-    pub(super) async fn put_session(&self, put: &PutSession<'_>, subject: &Tag) -> Result<Vec<SessionKey>, StoreError> {
+    pub(super) async fn put_session(
+        &self,
+        put: &PutSession<'_>,
+        subject: &Tag,
+        labels: &[Tag],
+    ) -> Result<Vec<SessionKey>, StoreError> {
+        let labels: Vec<String> = labels.iter().map(Tag::hex).collect();
         let life = put.expires_at.min(put.ends_at).since(put.begun_at);
         let ended: Option<Vec<String>> = self
             .link
@@ -47,7 +53,8 @@ impl RedisStore {
                     .arg(millis(put.ends_at.since(put.begun_at)))
                     .arg(put.per_subject_max)
                     .arg(put.replaces.map(SessionKey::hex).unwrap_or_default())
-                    .arg(put.parent.map(SessionKey::hex).unwrap_or_default()),
+                    .arg(put.parent.map(SessionKey::hex).unwrap_or_default())
+                    .arg(labels.join(" ")),
             )
             .await?;
         keys(&ended.ok_or(StoreError::ParentGone)?)
@@ -93,6 +100,10 @@ impl RedisStore {
     ) -> Result<Vec<SessionKey>, StoreError> {
         let keep = keep.map(SessionKey::hex).unwrap_or_default();
         keys(&self.link.run::<Vec<String>>(self.named(&self.scripts.delete_all).arg(subject.hex()).arg(keep)).await?)
+    }
+
+    pub(super) async fn delete_labelled(&self, label: &Tag) -> Result<Vec<SessionKey>, StoreError> {
+        keys(&self.link.run::<Vec<String>>(self.named(&self.scripts.delete_labelled).arg(label.hex())).await?)
     }
 
     pub(super) async fn put_once(

@@ -2,15 +2,18 @@
 
 use redis::Script;
 
+use crate::store::keys::LABEL;
+
 /// `finish(key)`: ends a session, its place in every index, and its children, and publishes each. Publishes a session that is
 /// not there too: another node may still hold it. The children's index goes first, so that even a circle would end.
 const FINISH: &str = r#"
 local SESSION, SUBJECT, CHILDREN, NOTICES = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local ended = {}
 local function finish(key)
-  local record = redis.call('HMGET', SESSION .. key, 'subject', 'parent')
+  local record = redis.call('HMGET', SESSION .. key, 'subject', 'parent', 'labels')
   if record[1] and record[1] ~= '' then redis.call('ZREM', SUBJECT .. record[1], key) end
   if record[2] and record[2] ~= '' then redis.call('SREM', CHILDREN .. record[2], key) end
+  for label in string.gmatch(record[3] or '', '%S+') do redis.call('SREM', LABEL .. label, key) end
   if redis.call('DEL', SESSION .. key) == 1 then ended[#ended + 1] = key end
   redis.call('PUBLISH', NOTICES, key)
   local children = redis.call('SMEMBERS', CHILDREN .. key)
@@ -26,7 +29,7 @@ end
 /// oldest other than the new one end until the limit is kept: by another node's clock the new one may not be the newest.
 const PUT: &str = r#"
 local key, subject, value, now, life, absolute = ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]
-local max, replaces, parent = tonumber(ARGV[11]), ARGV[12], ARGV[13]
+local max, replaces, parent, labels = tonumber(ARGV[11]), ARGV[12], ARGV[13], ARGV[14]
 if parent ~= '' and redis.call('EXISTS', SESSION .. parent) == 0 then return nil end
 if replaces ~= '' then finish(replaces) end
 if parent ~= '' then
@@ -34,7 +37,15 @@ if parent ~= '' then
   redis.call('SADD', CHILDREN .. parent, key)
   lives_as_long(CHILDREN .. parent, absolute)
 end
-redis.call('HSET', SESSION .. key, 'value', value, 'seen', now, 'subject', subject, 'parent', parent)
+redis.call('HSET', SESSION .. key, 'value', value, 'seen', now, 'subject', subject, 'parent', parent, 'labels', labels)
+for label in string.gmatch(labels, '%S+') do
+  local index = LABEL .. label
+  for _, other in ipairs(redis.call('SMEMBERS', index)) do
+    if redis.call('EXISTS', SESSION .. other) == 0 then redis.call('SREM', index, other) end
+  end
+  redis.call('SADD', index, key)
+  lives_as_long(index, absolute)
+end
 redis.call('PEXPIRE', SESSION .. key, life)
 if subject == '' then return ended end
 local index = SUBJECT .. subject
@@ -62,6 +73,12 @@ for _, key in ipairs(redis.call('ZRANGE', SUBJECT .. ARGV[5], 0, -1)) do
     redis.call('ZREM', SUBJECT .. ARGV[5], key)
   end
 end
+return ended
+"#;
+
+const DELETE_LABELLED: &str = r#"
+for _, key in ipairs(redis.call('SMEMBERS', LABEL .. ARGV[5])) do finish(key) end
+redis.call('DEL', LABEL .. ARGV[5])
 return ended
 "#;
 
@@ -108,6 +125,7 @@ pub(super) struct Scripts {
     pub(super) put: Script,
     pub(super) delete: Script,
     pub(super) delete_all: Script,
+    pub(super) delete_labelled: Script,
     pub(super) list: Script,
     pub(super) touch: Script,
     pub(super) count: Script,
@@ -116,11 +134,12 @@ pub(super) struct Scripts {
 
 impl Scripts {
     pub(super) fn new() -> Self {
-        let finishing = |rest: &str| Script::new(&format!("{FINISH}{rest}"));
+        let finishing = |rest: &str| Script::new(&format!("local LABEL = '{LABEL}'{FINISH}{rest}"));
         Self {
             put: finishing(PUT),
             delete: finishing(DELETE),
             delete_all: finishing(DELETE_ALL),
+            delete_labelled: finishing(DELETE_LABELLED),
             list: Script::new(LIST),
             touch: Script::new(TOUCH),
             count: Script::new(COUNT),

@@ -12,6 +12,7 @@ impl SqliteStore {
         &self,
         put: &PutSession<'_>,
         subject: &Tag,
+        labels: &[Tag],
     ) -> Result<Vec<SessionKey>, StoreError> {
         let mut ended = Vec::new();
         let mut writing = self.writing().await?;
@@ -44,6 +45,14 @@ impl SqliteStore {
             .execute(&mut *writing)
             .await
             .map_err(failed)?;
+        for label in labels {
+            sqlx::query("INSERT INTO session_label (label, key) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+                .bind(label.bytes().as_slice())
+                .bind(put.key.bytes().as_slice())
+                .execute(&mut *writing)
+                .await
+                .map_err(failed)?;
+        }
         self.commit(writing).await?;
         Ok(ended)
     }
@@ -119,6 +128,21 @@ impl SqliteStore {
         let keys: Vec<Vec<u8>> = sqlx::query_scalar("SELECT key FROM session WHERE subject = $1 AND key IS NOT $2")
             .bind(subject.bytes().as_slice())
             .bind(keep.map(|keep| keep.bytes().as_slice()))
+            .fetch_all(&mut *writing)
+            .await
+            .map_err(failed)?;
+        for bytes in keys {
+            finish(&mut writing, &key(bytes)?, &mut ended).await?;
+        }
+        self.commit(writing).await?;
+        Ok(ended)
+    }
+
+    pub(in crate::store) async fn delete_labelled(&self, label: &Tag) -> Result<Vec<SessionKey>, StoreError> {
+        let mut ended = Vec::new();
+        let mut writing = self.writing().await?;
+        let keys: Vec<Vec<u8>> = sqlx::query_scalar("SELECT key FROM session_label WHERE label = $1")
+            .bind(label.bytes().as_slice())
             .fetch_all(&mut *writing)
             .await
             .map_err(failed)?;
