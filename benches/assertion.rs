@@ -22,6 +22,7 @@ fn assertions(criterion: &mut Criterion) {
         issuer: "https://zwfw.example.gov".to_owned(),
         keys_directory: folder.path().join("keys"),
         pairwise_key_file: folder.path().join("pairwise"),
+        vault_directory: folder.path().join("vault"),
         assertion_life: Duration::from_secs(60),
         key_lead: Duration::from_secs(600),
         argon2_memory_kib: 19_456,

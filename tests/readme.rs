@@ -64,7 +64,9 @@ fn settings() -> BTreeSet<String> {
         }
     }
     let reads = ["parsed(", "required(", "number(", "flag(", "list("];
-    for (name, place) in [("rate", "rate[]"), ("callers", "management.caller[]")] {
+    // A realm's files, addresses and pointers are read by small functions of its own.
+    let reads = [&reads[..], &["entries(", "file(&fields, ", "file(fields, ", "url(", "pointer("]].concat();
+    for (name, place) in [("rate", "rate[]"), ("callers", "management.caller[]"), ("realm", "realm[]")] {
         let source = file(&format!("src/config/{name}.rs"));
         keys.extend(keys_of(&source, &reads).iter().map(|key| format!("{place}.{key}")));
     }

@@ -7,10 +7,11 @@ use std::str::FromStr;
 use std::thread;
 use std::time::Duration;
 
+use super::realm::{RealmPlace, realm};
 use super::used::{
     AccessLog, Config, IdentityConfig, LimitsConfig, LogConfig, LogFormat, ManagementConfig, ManagementTls,
-    PostgresConfig, PublicConfig, RedisConfig, RegisterConfig, RegisterStoreConfig, RuntimeConfig, SessionConfig,
-    SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
+    PostgresConfig, ProvidersConfig, PublicConfig, RedisConfig, RegisterConfig, RegisterStoreConfig, RuntimeConfig,
+    SessionConfig, SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
 };
 use super::{callers, rate};
 use crate::domain::{PlatformDomain, Zone};
@@ -75,6 +76,7 @@ impl Reading<'_> {
         let stores = self.stores(&folder);
         let session = self.session(&folder);
         let identity = self.identity(&folder, public.as_ref());
+        let providers = self.providers(&folder);
         let register = self.register();
         let (limits, runtime, log) = (self.limits(), self.runtime(), self.log());
         let rates = self.root.tables("rate").into_iter().filter_map(rate::policy).collect();
@@ -89,6 +91,7 @@ impl Reading<'_> {
             register,
             session,
             identity,
+            providers,
             limits,
             rates,
             runtime,
@@ -287,6 +290,7 @@ impl Reading<'_> {
             issuer: public.map(|public| public.origin.clone()).unwrap_or_default(),
             keys_directory: self.file(&fields, "keys_directory", data.join("keys")),
             pairwise_key_file: self.file(&fields, "pairwise_key_file", data.join("pairwise.key")),
+            vault_directory: self.file(&fields, "vault_directory", data.join("vault")),
             assertion_life: seconds(fields.number("assertion_seconds", 60, 10..=60)),
             key_lead: minutes(fields.number("key_lead_minutes", 10, 0..=24 * 60)),
             argon2_memory_kib: small(fields.number("argon2_memory_kib", 19_456, 8..=1_048_576)),
@@ -296,6 +300,26 @@ impl Reading<'_> {
         };
         fields.finish();
         config
+    }
+
+    fn providers(&self, data: &Path) -> ProvidersConfig {
+        let fields = self.root.section("providers");
+        let secrets = self.file(&fields, "secrets_directory", data.join("realm-secrets"));
+        let loopback = fields.flag("loopback_http", false);
+        if loopback {
+            let hint = "whoever can listen on this machine could be the provider; for tests and demos only".to_owned();
+            fields.warning(&fields.spot("loopback_http"), "false, where people sign in", Some(hint));
+        }
+        fields.finish();
+        let here = RealmPlace { folder: self.folder.to_owned(), names_only: false, loopback };
+        let realms: Vec<_> = self.root.tables("realm").into_iter().filter_map(|fields| realm(fields, &here)).collect();
+        let mut ids: Vec<_> = realms.iter().map(|realm| &realm.id).collect();
+        ids.sort_unstable();
+        if let Some(pair) = ids.windows(2).find(|pair| pair.first() == pair.last()) {
+            let twice = pair.first().map_or_else(String::new, |id| format!("{id} stands here twice"));
+            self.root.mistake(&self.root.spot("realm"), "ids that differ", Some(twice));
+        }
+        ProvidersConfig { realms, place: RealmPlace { folder: secrets, names_only: true, loopback } }
     }
 
     fn limits(&self) -> LimitsConfig {

@@ -10,6 +10,7 @@ mod clients;
 mod file;
 mod network;
 mod rate;
+mod realm;
 mod staple;
 mod used;
 
@@ -20,9 +21,13 @@ pub use clients::{clients_signed_by, clients_with_certificates};
 pub use file::{ConfigError, load, read};
 pub use network::{BadNetwork, Network};
 pub use rate::{RateKey, RatePolicy, WhenAway};
+pub use realm::{
+    ClientProof, CodeUserinfo, RealmConfig, RealmKind, RealmPlace, TokenAlgorithm, UserinfoToken, address_is_safe,
+    realm,
+};
 pub use staple::Staple;
 pub use used::{
     AccessLog, CertificateCaller, Config, IdentityConfig, LimitsConfig, LogConfig, LogFormat, ManagementConfig,
-    ManagementTls, PostgresConfig, PublicConfig, RedisConfig, RegisterConfig, RegisterStoreConfig, RuntimeConfig,
-    SessionConfig, SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
+    ManagementTls, PostgresConfig, ProvidersConfig, PublicConfig, RedisConfig, RegisterConfig, RegisterStoreConfig,
+    RuntimeConfig, SessionConfig, SessionStoreConfig, StoresConfig, TlsConfig, TlsFiles,
 };

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::network::Network;
 use super::rate::RatePolicy;
+use super::realm::{RealmConfig, RealmPlace};
 use crate::domain::{Actor, PlatformDomain, Right, Zone};
 
 /// All settings of one node.
@@ -29,6 +30,8 @@ pub struct Config {
     pub session: SessionConfig,
     /// Accounts and the keys that sign assertions.
     pub identity: IdentityConfig,
+    /// Provider realms, and what all of them may.
+    pub providers: ProvidersConfig,
     /// What one request may take.
     pub limits: LimitsConfig,
     /// How often somebody may ask (no policies).
@@ -211,6 +214,8 @@ pub struct IdentityConfig {
     pub keys_directory: PathBuf,
     /// File of the secret that makes pairwise subjects; made at first start, and to be kept: a new one renames everybody.
     pub pairwise_key_file: PathBuf,
+    /// Folder of the keys for what is kept sealed or hashed in the durable store; made at first start, and to be kept.
+    pub vault_directory: PathBuf,
     /// Life of an assertion (60 s at most).
     pub assertion_life: Duration,
     /// How long a new key is published before it signs (10 min: twice the cache life that the key set states).
@@ -223,6 +228,16 @@ pub struct IdentityConfig {
     pub password_threads: usize,
     /// Password checks that may wait; more are answered 503 (64: about 2 s of work).
     pub password_queue: usize,
+}
+
+/// Provider realms: those of the settings, and what those of the register may name.
+#[derive(Clone, Debug)]
+pub struct ProvidersConfig {
+    /// Realms written here (none); the register holds others, and none of the same id.
+    pub realms: Vec<RealmConfig>,
+    /// Where realms of the register have their secrets, by plain name (`realm-secrets` in the data folder), and whether a
+    /// provider may be on this machine without TLS (no: for tests and demos).
+    pub place: RealmPlace,
 }
 
 /// What one request may take.

@@ -145,6 +145,7 @@ mod tests {
             issuer: "https://one.example".to_owned(),
             keys_directory: folder.path().join("keys"),
             pairwise_key_file: folder.path().join("pairwise"),
+            vault_directory: folder.path().join("vault"),
             assertion_life: Duration::from_secs(60),
             key_lead: Duration::from_secs(600),
             argon2_memory_kib: 64, // the rules are the same at any cost

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::domain::{Right, Role};
+use crate::domain::{RealmId, Right, Role};
 use crate::store::StoreError;
 
 /// Why an account or a key could not be made, changed or used.
@@ -68,6 +68,14 @@ pub enum IdentityError {
         right: Right,
         /// The role.
         role: Role,
+    },
+    /// A provider realm of the settings cannot work.
+    #[error("realm {id} cannot be used: {cause}")]
+    Realm {
+        /// Which one.
+        id: RealmId,
+        /// Why.
+        cause: String,
     },
     /// The cryptographic library refused.
     #[error("{0} failed in the cryptographic library; report it with the version of this program")]

@@ -157,6 +157,7 @@ mod tests {
             issuer: "https://one.example".to_owned(),
             keys_directory: folder.to_owned(),
             pairwise_key_file: folder.join("pairwise"),
+            vault_directory: folder.join("vault"),
             assertion_life: Duration::from_secs(60),
             key_lead: LEAD,
             argon2_memory_kib: 64,

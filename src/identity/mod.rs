@@ -1,5 +1,5 @@
-//! Finds out who somebody is, and tells platforms so: built-in accounts, the keys that sign, the assertion; and whose an API
-//! token is.
+//! Finds out who somebody is, and tells platforms so: built-in accounts, providers that vouch for people (`realms`), the keys
+//! that sign, the assertion; and whose an API token is.
 //! Shape: login and password ── `Accounts::verify` ──▶ `Account`; session and platform ── `Assertions::header_for` ──▶ a
 //! header value; `Keys` holds what signs and publishes what verifies; `verify` is what a platform does with the header; `Vault` seals
 //! what must not lie in clear in the durable store.
@@ -18,6 +18,7 @@ mod keys;
 mod pairwise;
 mod password;
 mod pool;
+mod realms;
 mod secret;
 mod tokens;
 mod vault;
@@ -29,6 +30,10 @@ pub use assertion::{AssertionClaims, AssertionRequest, Assertions, TOKEN_TYPE};
 pub use error::{IdentityError, SignInError};
 pub use keys::Keys;
 pub use password::Password;
+pub use realms::{
+    Arrival, Arrived, COOKIE_START, Callback, Departure, EndOf, Linked, Offer, ProviderError, RealmDraft, RealmError,
+    RealmView, Realms, RealmsParts, Stopped, Wanted,
+};
 pub use tokens::{Author, NewToken, Token, TokenSecret, Tokens};
 pub use vault::Vault;
 pub use verify::{AssertionProfile, KeySet, VerifyError, verify};

@@ -5,7 +5,7 @@ use http::header::{ALLOW, CONTENT_TYPE, ETAG, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::domain::{PrincipalId, Right};
-use crate::identity::IdentityError;
+use crate::identity::{IdentityError, RealmError};
 use crate::problem::{MEDIA_TYPE, Problem, Wrong};
 use crate::registry::{RegisterError, Version};
 use crate::written::{Mistake, Severity};
@@ -52,6 +52,19 @@ pub(super) enum Fault {
     Register(#[from] RegisterError),
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    #[error(transparent)]
+    Realm(RealmError),
+}
+
+impl From<RealmError> for Fault {
+    /// What has a fault of its own becomes that.
+    fn from(error: RealmError) -> Self {
+        match error {
+            RealmError::NotFound(id) => Self::NotFound(format!("realm {id}")),
+            RealmError::Changed { current } => Self::ConditionFailed(current.map(Version)),
+            error => Self::Realm(error),
+        }
+    }
 }
 
 fn count(number: usize, what: &str) -> String {
@@ -85,7 +98,9 @@ impl Fault {
             Self::Identity(
                 IdentityError::TokenLife | IdentityError::TokenPlatform | IdentityError::TokenScope { .. },
             ) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-body"),
-            Self::Identity(_) => (StatusCode::SERVICE_UNAVAILABLE, "store-away"),
+            Self::Realm(RealmError::InSettings(_)) => (StatusCode::CONFLICT, "realm-in-settings"),
+            Self::Realm(RealmError::TooMany) => (StatusCode::CONFLICT, "too-many-realms"),
+            Self::Identity(_) | Self::Realm(_) => (StatusCode::SERVICE_UNAVAILABLE, "store-away"),
         }
     }
 
@@ -142,7 +157,7 @@ impl Fault {
     /// The problem document. What went wrong inside us is for the log, and is told there once.
     pub(super) fn respond(&self, request_id: &str) -> Response {
         let (status, code) = self.kind();
-        if let Self::Identity(_) | Self::Register(RegisterError::Away(_)) = self
+        if let Self::Identity(_) | Self::Realm(_) | Self::Register(RegisterError::Away(_)) = self
             && status.is_server_error()
         {
             tracing::error!(request_id, cause = ?self, "a management call could not be answered");
@@ -215,7 +230,7 @@ fn at_route(route: usize, place: &str) -> Wrong {
 }
 
 /// Every code and its title.
-pub(super) const TITLES: [(&str, &str); 26] = [
+pub(super) const TITLES: [(&str, &str); 28] = [
     ("credentials-needed", "Token or certificate needed"),
     ("token-refused", "Token refused"),
     ("certificate-unknown", "Certificate unknown"),
@@ -240,6 +255,8 @@ pub(super) const TITLES: [(&str, &str); 26] = [
     ("wrong-state", "State does not allow it"),
     ("place-taken", "Place taken"),
     ("not-reserved", "Place not reserved"),
+    ("realm-in-settings", "Realm of the settings"),
+    ("too-many-realms", "Too many realms"),
     ("register-away", "Register away"),
     ("store-away", "Store away"),
 ];

@@ -20,6 +20,7 @@ mod nodes;
 mod openapi;
 mod operation;
 mod parameters;
+mod realms;
 mod reports;
 mod reservations;
 mod schema;
@@ -40,7 +41,7 @@ pub use self::caller::PeerCertificate;
 use self::fault::Fault;
 use self::operation::Operation;
 use crate::config::CertificateCaller;
-use crate::identity::Tokens;
+use crate::identity::{Realms, Tokens};
 use crate::metrics::Metrics;
 use crate::problem::{MEDIA_TYPE, Problem};
 use crate::registry::{Answered, Leases, Register};
@@ -52,6 +53,8 @@ pub struct ManagementParts {
     pub register: Arc<Register>,
     /// API tokens.
     pub tokens: Tokens,
+    /// Provider realms.
+    pub realms: Arc<Realms>,
     /// Answers to calls that are repeated.
     pub answered: Answered,
     /// What instances say of themselves.
@@ -75,6 +78,7 @@ pub enum ManagementError {
 struct Management {
     register: Arc<Register>,
     tokens: Tokens,
+    realms: Arc<Realms>,
     answered: Answered,
     leases: Leases,
     callers: Callers,
@@ -90,15 +94,16 @@ fn operations() -> Vec<Operation> {
         nodes::operations(),
         reports::operations(),
         tokens::operations(),
+        realms::operations(),
     ];
     rooms.into_iter().flatten().collect()
 }
 
 /// The router of the API.
 pub fn router(parts: ManagementParts) -> Result<Router, ManagementError> {
-    let ManagementParts { register, tokens, answered, leases, certificates, metrics } = parts;
+    let ManagementParts { register, tokens, realms, answered, leases, certificates, metrics } = parts;
     let callers = Callers::new(tokens.clone(), &certificates);
-    let management = Management { register, tokens, answered, leases, callers, metrics };
+    let management = Management { register, tokens, realms, answered, leases, callers, metrics };
     let operations = operations();
     let document = openapi::document(&operations);
     let json = document.to_json().map_err(|cause| ManagementError::Document(cause.to_string()))?;

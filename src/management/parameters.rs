@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::cursor;
 use super::fault::Fault;
 use super::schema;
-use crate::domain::{DivisionCode, ItemCode, PlatformId, Uscc};
+use crate::domain::{DivisionCode, ItemCode, PlatformId, RealmId, Uscc};
 use crate::problem::Wrong;
 use crate::registry::FilingState;
 
@@ -32,6 +32,7 @@ pub(super) struct Parameter {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
     Platform,
+    Realm,
     Division,
     Item,
     Owner,
@@ -105,6 +106,7 @@ impl Kind {
     fn check(self, text: &str) -> Result<(), Expectation> {
         match self {
             Self::Platform => parsed::<PlatformId>(text, "the id of a platform"),
+            Self::Realm => parsed::<RealmId>(text, "the id of a realm"),
             Self::Division => parsed::<DivisionCode>(text, "the code of a division"),
             Self::Item => parsed::<ItemCode>(text, "the code of a service item"),
             Self::Owner => parsed::<Uscc>(text, "a unified social credit code"),
@@ -141,6 +143,7 @@ impl Kind {
         let text = |pattern: &'static str| schema::text_of(pattern);
         match self {
             Self::Platform => text(schema::PLATFORM_ID),
+            Self::Realm => text(schema::REALM_ID),
             Self::Division => text(schema::DIVISION),
             Self::Item => text(schema::ITEM),
             Self::Owner => text(schema::OWNER),

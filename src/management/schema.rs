@@ -7,6 +7,7 @@ use crate::domain::{Level, Right, Role};
 use crate::registry::{Action, FilingState};
 
 pub(super) const PLATFORM_ID: &str = "^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$";
+pub(super) const REALM_ID: &str = "^[a-z][a-z0-9-]{0,30}[a-z0-9]$";
 pub(super) const DIVISION: &str = "^[1-9][0-9]{5}([0-9]{3}([0-9]{3})?)?$";
 pub(super) const ITEM: &str = "^[0-9A-HJ-NP-RTUWXY]{12}$";
 pub(super) const OWNER: &str = "^[0-9A-HJ-NPQRTUWXY]{18}$";
@@ -102,7 +103,43 @@ pub(super) fn all() -> Vec<(&'static str, Schema)> {
     all.extend(of_documents());
     all.extend(of_nodes());
     all.extend(of_reports());
+    all.extend(of_realms());
     all
+}
+
+fn of_realms() -> [(&'static str, Schema); 4] {
+    let level = || words(&["L1", "L2", "L3", "L4"]);
+    let levels = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .description(Some("The provider's words for how sure it is, and what each is worth here."))
+        .additional_properties(Some(AdditionalProperties::RefOr(level().into())))
+        .build();
+    let url = || text_of("^https?://[!-~]{1,2000}$");
+    let (file, pointer, token) = (|| text_of("^[^/]{1,255}$"), || text_of("^/.{0,199}$"), || text_of("^[!-~]{1,255}$"));
+    let algorithms = ["ES256", "ES384", "EdDSA", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
+    let name = || text_of(r"^[^\x00-\x1f\x7f-\x9f]{1,64}$");
+    let realm = keys! {
+        "id": text_of(REALM_ID), "name": name(), "name_en": name(), "issuer": url(), "client_id": token(),
+        "kind?": words(&["oidc", "code-userinfo"]),
+        "client_auth?": words(&["client_secret_basic", "client_secret_post", "private_key_jwt"]),
+        "client_secret_file?": file(), "client_key_file?": file(), "ca_file?": file(), "scopes?": list(token(), 50),
+        "levels?": Schema::Object(levels), "subject?": words(&["natural", "legal"]), "deadline_ms?": number(100, 30_000),
+        "algorithms?": list(words(&algorithms), 9), "par?": flag(), "authorize_url?": url(), "token_url?": url(),
+        "userinfo_url?": url(), "userinfo_token?": words(&["bearer", "form"]), "token_pointer?": pointer(),
+        "subject_pointer?": pointer(), "name_pointer?": pointer(), "level_pointer?": pointer(), "reauthenticates?": flag(),
+    };
+    let view = keys! {
+        "id": text_of(REALM_ID), "name": text(), "name_en": text(), "issuer": text(), "in_settings": flag(),
+        "version": count(), "changed_by": maybe(text_of(PRINCIPAL)), "changed_at": maybe(time()),
+        "document": maybe(any_object("As it was written; of the register's only.")),
+        "client_key?": maybe(any_object("Public key (RFC 7517) that the provider must file for this client.")),
+    };
+    [
+        ("Realm", object("A provider realm, in the form of `[[realm]]` of the settings.", realm)),
+        ("RealmView", object("A realm.", view)),
+        ("Realms", object("All of them.", keys! { "entries": any_list(reference("RealmView")) })),
+        ("RealmGone", object("A realm that was taken away.", keys! { "id": text_of(REALM_ID) })),
+    ]
 }
 
 fn problem() -> Schema {

@@ -61,7 +61,7 @@ pub struct Metrics {
     pub session_lookups: IntCounterVec,
     /// `yimen_sessions_begun_total`.
     pub sessions_begun: IntCounter,
-    /// `yimen_sessions_ended_total{reason}`: `signed_out`, `replaced`, `revoked`.
+    /// `yimen_sessions_ended_total{reason}`: `signed_out`, `replaced`, `revoked`, `provider`.
     pub sessions_ended: IntCounterVec,
     /// `yimen_session_store_duration_seconds{op}`.
     pub store_duration: HistogramVec,
@@ -77,7 +77,12 @@ pub struct Metrics {
     pub management_requests: IntCounterVec,
     /// `yimen_session_notice_gaps_total`: times the cache was dropped because notices may have been missed.
     pub notice_gaps: IntCounter,
-    /// `yimen_sign_ins_total{result}`: `ok`, `refused`, `expired_form`, `busy`, `store_away`.
+    /// `yimen_provider_sign_ins_total{realm,result}`: `begun`, `ok`, `linked`, and why not: `away`, `untrusted`, `refused`, `too_low`,
+    /// `no_transaction`, `no_realm`, `disabled`, `linked_elsewhere`, `local`, `store_away`.
+    pub provider_sign_ins: IntCounterVec,
+    /// `yimen_provider_logouts_total{realm,result}`: logout tokens of providers: `ok`, `untrusted`, `away`, `store_away`, `no_realm`, `local`.
+    pub provider_logouts: IntCounterVec,
+    /// `yimen_sign_ins_total{result}`: `ok`, `refused`, `expired_form`, `busy`, `store_away`, `provider` (see there).
     pub sign_ins: IntCounterVec,
     /// `yimen_sign_outs_total`.
     pub sign_outs: IntCounter,
@@ -274,6 +279,18 @@ impl Metrics {
                 "yimen_management_requests_total",
                 "Calls of the management API, by class of answer.",
                 &["code"],
+            )?,
+            provider_sign_ins: counters(
+                &r,
+                "yimen_provider_sign_ins_total",
+                "Sign-ins by a provider, by realm and result.",
+                &["realm", "result"],
+            )?,
+            provider_logouts: counters(
+                &r,
+                "yimen_provider_logouts_total",
+                "Logout tokens of providers, by realm and result.",
+                &["realm", "result"],
             )?,
             sign_ins: counters(&r, "yimen_sign_ins_total", "Sign-in attempts, by result.", &["result"])?,
             sign_outs: counter(&r, "yimen_sign_outs_total", "Sign-outs.")?,

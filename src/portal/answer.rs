@@ -17,6 +17,15 @@ pub(super) fn see_other(to: &ReturnTo) -> Response<Body> {
     response
 }
 
+/// 303 to an address of another origin, which we made.
+pub(super) fn elsewhere(address: &str) -> Response<Body> {
+    let mut response = see_other(&ReturnTo::home());
+    if let Ok(address) = HeaderValue::from_str(address) {
+        response.headers_mut().insert(LOCATION, address);
+    }
+    response
+}
+
 pub(super) fn with_cookie(mut response: Response<Body>, cookie: &str) -> Response<Body> {
     if let Ok(mut value) = HeaderValue::from_str(cookie) {
         value.set_sensitive(true);

@@ -13,7 +13,7 @@ use super::return_to::ReturnTo;
 use super::{Visitor, device};
 use crate::config::SessionConfig;
 use crate::domain::{DivisionCode, Timestamp};
-use crate::identity::{Accounts, Keys};
+use crate::identity::{Accounts, Keys, Realms};
 use crate::metrics::Metrics;
 use crate::routing::{Divisions, Items};
 use crate::session::{CookieRead, SessionError, SessionKey, Sessions, cookie};
@@ -28,6 +28,7 @@ pub(super) struct Rooms {
     pub(super) sessions: Arc<Sessions>,
     pub(super) accounts: Arc<Accounts>,
     pub(super) keys: Arc<Keys>,
+    pub(super) realms: Arc<Realms>,
     pub(super) divisions: Arc<Divisions>,
     pub(super) items: Arc<Items>,
     pub(super) forms: Forms,
@@ -103,9 +104,20 @@ impl Call {
 
     /// A failure page.
     pub(super) fn failure(&self, status: StatusCode, code: &'static str, way_on: WayOn) -> Response<Body> {
+        self.failure_because(status, code, way_on, None)
+    }
+
+    /// The same with a sentence of its own.
+    pub(super) fn failure_because(
+        &self,
+        status: StatusCode,
+        code: &'static str,
+        way_on: WayOn,
+        notice: Option<&str>,
+    ) -> Response<Body> {
         let (language, request_id) = (self.visitor.language, self.visitor.request_id.as_str());
         let retry = if let WayOn::Retry(seconds) = way_on { Some(seconds) } else { None };
-        let failure = Failure { status: status.as_u16(), code, language, request_id, way_on, notice: None, portal: "" };
+        let failure = Failure { status: status.as_u16(), code, language, request_id, way_on, notice, portal: "" };
         let mut response = frame::answer(status, language, failure_page(&failure));
         response.headers_mut().insert(ERROR, HeaderValue::from_static(code));
         if let Some(seconds) = retry {

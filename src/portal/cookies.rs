@@ -10,6 +10,18 @@ pub(super) fn value<'a>(headers: impl IntoIterator<Item = &'a [u8]>, name: &str)
         .map(|(_, value)| value)
 }
 
+/// Name and value of every cookie whose name begins so, in the order in which they came.
+pub(super) fn all<'a>(
+    headers: impl IntoIterator<Item = &'a [u8]>,
+    start: &'a str,
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let texts = headers.into_iter().filter_map(|header| std::str::from_utf8(header).ok());
+    let pairs = texts.flat_map(|text| text.split(';'));
+    pairs
+        .filter_map(|pair| pair.trim_matches([' ', '\t']).split_once('='))
+        .filter(move |(name, _)| name.starts_with(start))
+}
+
 /// A `Set-Cookie` value. `life_s`: seconds it is kept; until the browser is closed when `None`.
 pub(super) fn set(name: &str, value: &str, life_s: Option<u32>) -> String {
     let life = life_s.map_or_else(String::new, |seconds| format!("; Max-Age={seconds}"));

@@ -14,9 +14,9 @@ use tempfile::TempDir;
 use super::language::Language;
 use super::region_of;
 use super::router::{Portal, PortalParts, Visitor};
-use crate::config::{IdentityConfig, RedisConfig, SessionConfig, SessionStoreConfig};
+use crate::config::{IdentityConfig, ProvidersConfig, RealmPlace, RedisConfig, SessionConfig, SessionStoreConfig};
 use crate::domain::{Assurance, SubjectKind, Timestamp};
-use crate::identity::{Accounts, Keys, NewAccount, Password};
+use crate::identity::{Accounts, Keys, NewAccount, Password, Realms, RealmsParts, Vault};
 use crate::metrics::Metrics;
 use crate::routing::{Divisions, Items};
 use crate::session::{CookieRead, Lookup, SealKey, Sessions, cookie};
@@ -54,6 +54,7 @@ impl Desk {
             issuer: ORIGIN.to_owned(),
             keys_directory: path("keys"),
             pairwise_key_file: path("pairwise"),
+            vault_directory: path("vault"),
             assertion_life: Duration::from_secs(60),
             key_lead: Duration::from_secs(600),
             argon2_memory_kib: 64, // the pages are the same at any cost
@@ -75,7 +76,21 @@ impl Desk {
         let seal = SealKey::load_or_create(&session.key_file).unwrap();
         let sessions = Sessions::open(session.clone(), sessions(folder.path()), seal, metrics.clone()).await.unwrap();
         let durable = Durable::open(&path("register.sqlite")).await.unwrap();
-        let accounts = Arc::new(Accounts::new(Arc::new(durable), &identity).unwrap());
+        let durable = Arc::new(durable);
+        let realms = RealmsParts {
+            config: ProvidersConfig {
+                realms: Vec::new(),
+                place: RealmPlace { folder: path("realms"), names_only: true, loopback: false },
+            },
+            origin: ORIGIN.to_owned(),
+            durable: durable.clone(),
+            short_lived: sessions.store().clone(),
+            vault: Arc::new(Vault::load_or_create(&identity.vault_directory).unwrap()),
+            transaction_key: [3; 32],
+            metrics: metrics.clone(),
+        };
+        let realms = Realms::open(realms).await.unwrap();
+        let accounts = Arc::new(Accounts::new(durable, &identity).unwrap());
         let wang = NewAccount {
             login: "wang".parse().unwrap(),
             name: "王<b>小明".to_owned(),
@@ -91,6 +106,7 @@ impl Desk {
         let portal = Portal::new(PortalParts {
             sessions: sessions.clone(),
             accounts,
+            realms,
             keys: Arc::new(Keys::load_or_create(&identity, now, metrics.clone()).unwrap()),
             divisions: Arc::new(divisions),
             items: Arc::new(items),

@@ -14,10 +14,10 @@ use super::failure::WayOn;
 use super::form::Forms;
 use super::language::Language;
 use super::return_to::ReturnTo;
-use super::{account, answer, home, key_set, region, sign_in, sign_out};
+use super::{account, answer, home, identities, key_set, provider, region, sign_in, sign_out};
 use crate::config::SessionConfig;
 use crate::domain::{ClientCertificate, DivisionCode, Timestamp};
-use crate::identity::{Accounts, Keys};
+use crate::identity::{Accounts, Keys, Realms};
 use crate::metrics::Metrics;
 use crate::routing::{Divisions, Items};
 use crate::session::{Live, Sessions};
@@ -33,6 +33,8 @@ pub struct PortalParts {
     pub accounts: Arc<Accounts>,
     /// What platforms verify with.
     pub keys: Arc<Keys>,
+    /// Providers by which people sign in.
+    pub realms: Arc<Realms>,
     /// The tree that the region picker walks.
     pub divisions: Arc<Divisions>,
     /// What can be searched for.
@@ -76,17 +78,23 @@ pub struct Portal {
 impl Portal {
     /// Builds the router.
     pub fn new(parts: PortalParts) -> Self {
-        let PortalParts { sessions, accounts, keys, divisions, items, form_key, session, metrics } = parts;
+        let PortalParts { sessions, accounts, keys, realms, divisions, items, form_key, session, metrics } = parts;
         let forms = Forms::new(&form_key);
-        let rooms = Arc::new(Rooms { sessions, accounts, keys, divisions, items, forms, session, metrics });
+        let rooms = Arc::new(Rooms { sessions, accounts, keys, realms, divisions, items, forms, session, metrics });
         let router = Router::new()
             .route("/", get(home::show))
             .route("/search", get(home::show))
             .route("/region", get(region::show).post(region::choose))
             .route("/sign-in", get(sign_in::show).post(sign_in::submit))
+            .route("/sign-in/{realm}", get(provider::depart))
+            .route("/sign-in/{realm}/callback", get(provider::arrive))
+            .route("/sign-in/{realm}/back-channel-logout", post(provider::logout))
             .route("/sign-out", get(sign_out::show).post(sign_out::submit))
             .route("/account", get(account::show))
             .route("/account/sessions/end", post(account::end))
+            .route("/account/identities", get(identities::show))
+            .route("/account/identities/link", post(identities::link))
+            .route("/account/identities/unlink", post(identities::unlink))
             .route("/.well-known/jwks.json", get(key_set::show))
             .fallback(no_page)
             .method_not_allowed_fallback(no_method);

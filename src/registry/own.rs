@@ -11,14 +11,18 @@ const FORM: &[&str] = &["GET", "POST"];
 const SEND: &[&str] = &["POST"];
 
 /// Path, how it is compared, whom it lets in, what it takes.
-const PAGES: [(&str, PathKind, Access, &[&str]); 9] = [
+const PAGES: [(&str, PathKind, Access, &[&str]); 13] = [
     ("/", PathKind::Exact, Access::Optional, READ),
     ("/search", PathKind::Exact, Access::Optional, READ),
     ("/region", PathKind::Exact, Access::Optional, FORM),
     ("/sign-in", PathKind::Exact, Access::Optional, FORM),
-    ("/sign-out", PathKind::Exact, Access::Optional, FORM), // signing out twice is no error, so no session is required
+    ("/sign-in/", PathKind::Prefix, Access::Optional, FORM), // a provider's address, its way back, and its word that a session ended
+    ("/sign-out", PathKind::Exact, Access::Optional, FORM),  // signing out twice is no error, so no session is required
     ("/account", PathKind::Exact, Access::Required, READ),
     ("/account/sessions/end", PathKind::Exact, Access::Required, SEND),
+    ("/account/identities", PathKind::Exact, Access::Required, READ),
+    ("/account/identities/link", PathKind::Exact, Access::Required, SEND),
+    ("/account/identities/unlink", PathKind::Exact, Access::Required, SEND),
     ("/.well-known/jwks.json", PathKind::Exact, Access::Open, READ),
     ("/handover", PathKind::Exact, Access::Open, READ), // it looks for the session itself
 ];

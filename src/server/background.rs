@@ -13,7 +13,7 @@ use super::reload::Reload;
 use super::service_manager;
 use crate::domain::Timestamp;
 use crate::gateway::{HealthChecks, KeepsUsage};
-use crate::identity::Keys;
+use crate::identity::{Keys, Realms};
 use crate::registry::Register;
 use crate::session::Sessions;
 
@@ -24,6 +24,7 @@ pub(crate) struct Background {
     pub(crate) register: Arc<Register>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) keys: Arc<Keys>,
+    pub(crate) realms: Arc<Realms>,
     pub(crate) checks: HealthChecks,
     pub(crate) usage: KeepsUsage,
     pub(crate) reload: Reload,
@@ -35,12 +36,14 @@ pub(crate) struct Background {
 impl Background {
     /// Starts it all. What is returned has something left to say after `stopped`, and ends then.
     pub(crate) fn start(self, runtime: &Runtime, stopped: &watch::Receiver<bool>) -> JoinHandle<()> {
-        let Self { register, sessions, keys, checks, usage, reload, metrics_listen, left } = self;
+        let Self { register, sessions, keys, realms, checks, usage, reload, metrics_listen, left } = self;
         runtime.spawn(register.run(stopped.clone()));
         runtime.spawn(checks.run(stopped.clone()));
         let last = runtime.spawn(usage.run(stopped.clone()));
         let watch = stopped.clone();
         runtime.spawn(async move { sessions.run(watch).await });
+        let watch = stopped.clone();
+        runtime.spawn(async move { realms.run(watch).await });
         runtime.spawn(reload.run(stopped.clone()));
         runtime.spawn(service_manager::watched(metrics_listen, left));
         let mut watch = stopped.clone();

@@ -42,7 +42,7 @@ use self::shutdown::Drain;
 use crate::config::{AddressPolicy, CertificateError, Config, clients_signed_by, clients_with_certificates};
 use crate::domain::{PlatformId, Timestamp};
 use crate::gateway::{ClientCertificates, ConnectionLimits, Front, Gateway, GatewayParts, Origins, Redirect};
-use crate::identity::{Accounts, Assertions, IdentityError, Keys, Tokens};
+use crate::identity::{Accounts, Assertions, IdentityError, Keys, Realms, RealmsParts, Tokens, Vault};
 use crate::management::{ManagementError, ManagementParts};
 use crate::metrics::Metrics;
 use crate::portal::{Portal, PortalParts};
@@ -186,6 +186,7 @@ impl Server {
         let management = ManagementParts {
             register: rooms.register.clone(),
             tokens: Tokens::new(rooms.durable.clone()),
+            realms: rooms.realms.clone(),
             answered: Answered::new(rooms.durable.clone()),
             leases: Leases::new(rooms.durable),
             certificates: config.management.callers.clone(),
@@ -219,6 +220,7 @@ impl Server {
             register: rooms.register,
             sessions: rooms.sessions,
             keys: rooms.keys,
+            realms: rooms.realms,
             checks,
             usage,
             reload,
@@ -262,6 +264,7 @@ struct Rooms {
     assertions: Arc<Assertions>,
     usage: Arc<Usage>,
     keys: Arc<Keys>,
+    realms: Arc<Realms>,
     portal: Arc<Portal>,
     waiting_key: [u8; 32],
 }
@@ -285,23 +288,36 @@ impl Rooms {
         }
         let seal = SealKey::load_or_create(&config.session.key_file)?;
         let (form_key, waiting_key) = (seal.derive(b"portal forms"), seal.derive(b"waiting rooms"));
+        let transaction_key = seal.derive(b"provider sign-ins");
         let sessions =
             Sessions::open(config.session.clone(), config.stores.sessions.clone(), seal, metrics.clone()).await?;
         let usage = Arc::new(Usage::new(durable.clone()));
         let accounts = Arc::new(Accounts::new(durable.clone(), &config.identity)?);
         let keys = Arc::new(Keys::load_or_create(&config.identity, Timestamp::now(), metrics.clone())?);
         let assertions = Arc::new(Assertions::new(&config.identity, keys.clone(), metrics.clone())?);
+        let vault = Arc::new(Vault::load_or_create(&config.identity.vault_directory)?);
+        let realms = Realms::open(RealmsParts {
+            config: config.providers.clone(),
+            origin: config.public.origin.clone(),
+            durable: durable.clone(),
+            short_lived: sessions.store().clone(),
+            vault,
+            transaction_key,
+            metrics: metrics.clone(),
+        });
+        let realms = realms.await?;
         let portal = Arc::new(Portal::new(PortalParts {
             sessions: sessions.clone(),
             accounts,
             keys: keys.clone(),
+            realms: realms.clone(),
             divisions: register.rules().divisions.clone(),
             items: register.rules().items.clone(),
             form_key,
             session: config.session.clone(),
             metrics,
         }));
-        Ok(Self { durable, register, sessions, assertions, usage, keys, portal, waiting_key })
+        Ok(Self { durable, register, sessions, assertions, usage, keys, realms, portal, waiting_key })
     }
 
     fn gateway_parts(&self, config: &Config, metrics: Arc<Metrics>) -> GatewayParts {

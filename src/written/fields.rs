@@ -151,6 +151,22 @@ impl<'a> Fields<'a> {
         tables
     }
 
+    /// The entries of a table whose keys are words of the writer: each with a text that parses as `T`; empty when absent.
+    pub fn entries<T>(&self, key: &'static str, expected: &str) -> Vec<(String, T)>
+    where
+        T: FromStr<Err: Display>,
+    {
+        let Some(node) = self.find(key) else { return Vec::new() };
+        let path = self.path_of(key);
+        let Kind::Table(entries) = &node.kind else {
+            self.wrong::<()>(node, &path, "a table", None);
+            return Vec::new();
+        };
+        let value =
+            |(word, node): &(String, Node)| Some((word.clone(), self.parse_node(node, &path.key(word), expected)?));
+        entries.iter().filter_map(value).collect()
+    }
+
     /// Whether the key was written at all.
     pub fn has(&self, key: &'static str) -> bool {
         self.find(key).is_some()

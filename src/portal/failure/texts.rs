@@ -21,7 +21,7 @@ const INTERNAL: Text = Text {
     sentence_en: "Your request was not completed, and the fault is ours. Try again in a moment; if it happens again, tell the help desk the number below.",
 };
 
-const TEXTS: [Text; 42] = [
+const TEXTS: [Text; 50] = [
     Text {
         code: "bad-host",
         title_zh: "网址不正确",
@@ -189,6 +189,62 @@ const TEXTS: [Text; 42] = [
         sentence_zh: "此事项只对另一类办事对象（个人或法人）开放。请换用相应的账户登录后办理。",
         title_en: "This service is for others",
         sentence_en: "This service is open to another kind of subject (person or organisation). Sign in with an account of that kind.",
+    },
+    Text {
+        code: "no-realm",
+        title_zh: "没有这个登录方式",
+        sentence_zh: "这个身份平台不存在，或达不到所需的核验等级。请在登录页选择其他方式。",
+        title_en: "There is no such way to sign in",
+        sentence_en: "There is no such identity platform, or it cannot prove what is needed. Choose another way on the sign-in page.",
+    },
+    Text {
+        code: "provider-away",
+        title_zh: "身份平台暂时无法使用",
+        sentence_zh: "身份平台没有应答，所以没有登录。已登录的用户不受影响。请稍后再试，或选择其他登录方式。",
+        title_en: "The identity platform is away",
+        sentence_en: "The identity platform does not answer, so you are not signed in. Who is signed in already stays so. Try again later, or choose another way to sign in.",
+    },
+    Text {
+        code: "provider-untrusted",
+        title_zh: "身份平台的答复无法核实",
+        sentence_zh: "为保护您的账户，没有登录：身份平台的答复未通过核验。请重新登录；仍不成功时，请选择其他登录方式。",
+        title_en: "The identity platform's answer cannot be verified",
+        sentence_en: "To protect you, you are not signed in: the answer of the identity platform did not pass our checks. Sign in again; if it happens again, choose another way.",
+    },
+    Text {
+        code: "provider-refused",
+        title_zh: "身份平台没有完成登录",
+        sentence_zh: "您在身份平台取消了登录，或该平台拒绝了请求。请重新登录，或选择其他方式。",
+        title_en: "The identity platform did not sign you in",
+        sentence_en: "You went back at the identity platform, or it refused. Sign in again, or choose another way.",
+    },
+    Text {
+        code: "level-not-reached",
+        title_zh: "身份核验等级不够",
+        sentence_zh: "您在身份平台的核验等级低于此服务的要求，所以没有登录。请在该平台完成更高等级的核验，或选择其他登录方式。",
+        title_en: "Your identity was not proven far enough",
+        sentence_en: "What the identity platform proved is less than this service needs, so you are not signed in. Have your identity proven further there, or choose another way to sign in.",
+    },
+    Text {
+        code: "sign-in-over",
+        title_zh: "这次登录已经结束",
+        sentence_zh: "登录可能已在另一个窗口完成，或等待时间过长。您可以从这里继续。",
+        title_en: "This sign-in is over",
+        sentence_en: "It may have been finished in another window, or it took too long. You can go on from here.",
+    },
+    Text {
+        code: "account-disabled",
+        title_zh: "账户已停用",
+        sentence_zh: "与此身份关联的账户已停用，所以没有登录。请联系政务服务大厅。",
+        title_en: "The account is disabled",
+        sentence_en: "The account that this identity belongs to is disabled, so you are not signed in. Ask at a service hall.",
+    },
+    Text {
+        code: "identity-taken",
+        title_zh: "该身份已被关联",
+        sentence_zh: "此身份已关联到另一个账户。请先在那个账户中解除关联。",
+        title_en: "This identity is linked already",
+        sentence_en: "This identity belongs to another account. Unlink it there first.",
     },
     Text {
         code: "forged-form",

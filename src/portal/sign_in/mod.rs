@@ -20,6 +20,7 @@ use super::call::Call;
 use super::failure::WayOn;
 use super::form::Browser;
 use super::frame::{self, Frame, rendered};
+use super::provider::Needs;
 use super::return_to::ReturnTo;
 use super::{answer, arrival, when};
 use crate::domain::Proof;
@@ -31,19 +32,20 @@ const REALM: &str = "accounts";
 /// RFC 8176 name of a password.
 const METHOD: &str = "pwd";
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Way {
-    return_to: String,
-}
-
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Credentials {
     login: String,
     password: String,
     csrf: String,
-    return_to: String,
+    #[serde(flatten)]
+    needs: Needs,
+}
+
+/// A provider that can prove what is needed.
+struct Choice {
+    name: String,
+    href: String,
 }
 
 #[derive(Template)]
@@ -55,16 +57,17 @@ struct Page {
     idle: String,
     login: String,
     return_to: ReturnTo,
+    needs: Needs,
+    choices: Vec<Choice>,
     token: String,
 }
 
-/// `GET /sign-in?return_to=`.
+/// `GET /sign-in?return_to=&assurance=&max_age=`: shows only those realms that can prove what is needed.
 pub(super) async fn show(
     Extension(call): Extension<Arc<Call>>,
-    way: Result<Query<Way>, QueryRejection>,
+    needs: Result<Query<Needs>, QueryRejection>,
 ) -> response::Response<Body> {
-    let return_to = way.map(|Query(way)| ReturnTo::parse(&way.return_to)).unwrap_or_else(|_| ReturnTo::home());
-    page(&call, return_to, String::new(), None)
+    page(&call, needs.map(|Query(needs)| needs).unwrap_or_default(), String::new(), None)
 }
 
 /// `POST /sign-in`.
@@ -72,17 +75,17 @@ pub(super) async fn submit(
     Extension(call): Extension<Arc<Call>>,
     credentials: Result<Form<Credentials>, FormRejection>,
 ) -> response::Response<Body> {
-    let Credentials { login, password, csrf, return_to } = credentials.map(|Form(form)| form).unwrap_or_default();
-    let (password, return_to) = (Zeroizing::new(password), ReturnTo::parse(&return_to));
+    let Credentials { login, password, csrf, needs } = credentials.map(|Form(form)| form).unwrap_or_default();
+    let (password, return_to) = (Zeroizing::new(password), needs.return_to());
     if !call.from_here {
         return call.failure(StatusCode::FORBIDDEN, "forged-form", WayOn::SignIn(return_to.to_string()));
     }
     if !call.accepts(&csrf) {
-        return refused(&call, return_to, login, Problem::FormExpired);
+        return refused(&call, needs, login, Problem::FormExpired);
     }
     let account = match call.rooms.accounts.verify(&login, &password, call.now).await {
         Ok(account) => account,
-        Err(error) => return refused(&call, return_to, login, error.into()),
+        Err(error) => return refused(&call, needs, login, error.into()),
     };
     let (person, proof) = proven(&call, account);
     match arrival::begin(&call, person, proof).await {
@@ -90,7 +93,7 @@ pub(super) async fn submit(
             call.count_sign_in("ok");
             answer::with_cookie(answer::see_other(&return_to), &cookie::set(&id))
         }
-        Err(_) => refused(&call, return_to, login, Problem::StoreAway),
+        Err(_) => refused(&call, needs, login, Problem::StoreAway),
     }
 }
 
@@ -100,20 +103,20 @@ fn proven(call: &Call, account: Account) -> (Person, Proof) {
     (Person { subject: account.id, kind: account.kind, realm: REALM.to_owned(), name: account.name }, proof)
 }
 
-fn refused(call: &Call, return_to: ReturnTo, login: String, problem: Problem) -> response::Response<Body> {
+fn refused(call: &Call, needs: Needs, login: String, problem: Problem) -> response::Response<Body> {
     call.count_sign_in(problem.word());
-    let mut response = page(call, return_to, login, Some(problem));
+    let mut response = page(call, needs, login, Some(problem));
     *response.status_mut() = problem.status();
     problem.add_headers(response.headers_mut());
     response
 }
 
-fn page(call: &Call, return_to: ReturnTo, login: String, problem: Option<Problem>) -> response::Response<Body> {
+fn page(call: &Call, needs: Needs, login: String, problem: Option<Problem>) -> response::Response<Body> {
     let Some(browser) = call.browser.or_else(Browser::random) else {
         return call.failure(StatusCode::INTERNAL_SERVER_ERROR, "internal", WayOn::Home);
     };
     let language = call.visitor.language;
-    let here = ReturnTo::parse(&format!("/sign-in?return_to={}", return_to.in_query()));
+    let (return_to, here) = (needs.return_to(), ReturnTo::parse(&format!("/sign-in?{}", needs.query())));
     let page = Page {
         frame: Frame { here, back: return_to.clone(), ..call.frame(language.pick("登录", "Sign in")) },
         problem: problem.map(|problem| problem.sentence(language)),
@@ -121,8 +124,21 @@ fn page(call: &Call, return_to: ReturnTo, login: String, problem: Option<Problem
         idle: when::span(call.rooms.session.idle, language),
         login,
         return_to,
+        choices: choices(call, &needs),
+        needs,
         token: call.rooms.forms.token(&browser, call.now),
     };
     let response = frame::answer(StatusCode::OK, language, rendered(&page));
     if call.browser.is_some() { response } else { answer::with_cookie(response, &browser.cookie()) }
+}
+
+fn choices(call: &Call, needs: &Needs) -> Vec<Choice> {
+    let offers = call.rooms.realms.offers(needs.assurance(), needs.max_age()).into_iter();
+    let language = call.visitor.language;
+    offers
+        .map(|offer| Choice {
+            name: language.pick(&offer.name, &offer.name_en).to_owned(),
+            href: format!("/sign-in/{}?{}", offer.id, needs.query()),
+        })
+        .collect()
 }
