@@ -20,6 +20,8 @@ need_command promtool prometheus
 need_command openssl openssl
 need_command curl curl
 need_command pg_ctlcluster postgresql
+need_command node nodejs
+need_command npm npm
 need_command setpriv util-linux
 need_file /usr/share/fonts/truetype/wqy/wqy-zenhei.ttc fonts-wqy-zenhei
 install_needed
@@ -37,6 +39,7 @@ if ! cargo nextest --version >/dev/null 2>&1; then
     step cargo install cargo-nextest --locked
 fi
 
+step sh tests/oidc_provider/install.sh target/oidc_provider
 step cargo fmt --check
 step cargo clippy --all-targets --locked -- -D warnings
 RUSTDOCFLAGS="-D warnings" step cargo doc --no-deps --document-private-items --locked

@@ -127,6 +127,11 @@ impl Citizen {
         self.cookies.lock().unwrap().get(name).cloned()
     }
 
+    /// The names of all cookies this citizen has.
+    pub fn cookie_names(&self) -> Vec<String> {
+        self.cookies.lock().unwrap().keys().cloned().collect()
+    }
+
     /// Puts a cookie in by hand.
     pub fn set_cookie(&self, name: &str, value: &str) {
         self.cookies.lock().unwrap().insert(name.to_owned(), value.to_owned());
