@@ -640,6 +640,17 @@ fn link(page: &Answer) -> String {
     rest.split('"').next().unwrap().replace("&#38;", "&").replace("&amp;", "&")
 }
 
+#[tokio::test]
+async fn check_tells_of_a_secret_that_is_missing_and_of_a_provider_without_tls() {
+    let town = Town::open().await;
+    let told = |output: std::process::Output| String::from_utf8(output.stdout).unwrap();
+    let sound = told(crate::support::clerk::on_machine(&town.gateway, &["check"]));
+    assert!(sound.contains("providers.loopback_http") && sound.contains("0 errors"), "{sound}");
+    fs::remove_file(town.gateway.folder.path().join("provider.secret")).unwrap();
+    let wanting = told(crate::support::clerk::on_machine(&town.gateway, &["check"]));
+    assert!(wanting.contains("provider.secret") && wanting.contains("realm nation"), "{wanting}");
+}
+
 // Realms of the register.
 
 fn document(provider: &Provider, id: &str) -> Value {
@@ -678,6 +689,10 @@ async fn a_realm_comes_and_goes_without_a_restart(town: Town) {
         .refused(403, "forbidden");
     province.get("/v1/realms").await.refused(403, "forbidden");
     nation.call(&put, &[], Some(document(&provider, "province"))).await.refused(428, "condition-needed");
+    nation
+        .call(&put, &[("if-match", "*")], Some(document(&provider, "province")))
+        .await
+        .refused(412, "version-conflict");
     let trial = format!("{put}?dry_run=true");
     let tried = nation.call(&trial, &[("if-none-match", "*")], Some(document(&provider, "province"))).await;
     assert_eq!(tried.has_status(200).body["id"], "province");

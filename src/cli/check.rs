@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Outcome;
 use super::arguments::Format;
-use crate::config::{self, CertificateError, Certificates, Config, Staple, clients_signed_by};
+use crate::config::{self, CertificateError, Certificates, Config, RealmConfig, Staple, clients_signed_by};
 use crate::domain::Timestamp;
 use crate::registry::{self, Rules};
 use crate::routing::{Action, Matches, Route, RouteTable};
@@ -44,6 +44,7 @@ fn all(name: &str, text: String, folder: &Path) -> Vec<Mistake> {
     let (config, mut mistakes) = config::read(name, text, folder);
     if let Some(config) = config {
         mistakes.extend(certificates(name, &config));
+        mistakes.extend(realm_secrets(name, &config));
         let public = &config.public;
         let domain = public.platform_domain.as_ref();
         let rules = Rules::of(&config);
@@ -61,6 +62,17 @@ fn all(name: &str, text: String, folder: &Path) -> Vec<Mistake> {
         }
     }
     mistakes
+}
+
+/// Secrets and keys of realms that this user cannot read: nobody could sign in by them.
+fn realm_secrets(name: &str, config: &Config) -> Vec<Mistake> {
+    let unread = |realm: &RealmConfig| {
+        let path = realm.client.file();
+        let cause = fs::File::open(path).err()?;
+        let got = format!("{}: {cause}", path.display());
+        Some(fault(name, "realm", &got, &format!("a file that can be read, for realm {}", realm.id)))
+    };
+    config.providers.realms.iter().filter_map(unread).collect()
 }
 
 fn certificates(name: &str, config: &Config) -> Vec<Mistake> {

@@ -49,6 +49,14 @@ pub enum ClientProof {
     PrivateKeyJwt(PathBuf),
 }
 
+impl ClientProof {
+    /// The file of the secret or key.
+    pub fn file(&self) -> &Path {
+        let (Self::SecretBasic(path) | Self::SecretPost(path) | Self::PrivateKeyJwt(path)) = self;
+        path
+    }
+}
+
 /// What a provider speaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RealmKind {

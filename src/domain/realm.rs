@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// Names of the gateway's own: the built-in accounts.
-const RESERVED: [&str; 1] = ["accounts"];
+/// Names of the gateway's own: the built-in accounts, and pages that lie below `/sign-in/`.
+const RESERVED: [&str; 4] = ["accounts", "passkey", "recovery", "second"];
 
 /// Id of a provider realm: 2 to 32 of `a-z 0-9 -`, a letter first. It stands in the address of the realm's callback, so it is
 /// chosen once.
@@ -25,7 +25,7 @@ impl RealmId {
 /// The text is no id of a realm.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no id of a realm; write 2 to 32 small letters, digits and hyphens, a letter first, and not `accounts`"
+    "`{0}` is no id of a realm; write 2 to 32 small letters, digits and hyphens, a letter first, and none of accounts, passkey, recovery, second"
 )]
 pub struct BadRealmId(pub String);
 
@@ -69,7 +69,7 @@ mod tests {
         for good in ["nation", "zhejiang-legal", "p2"] {
             assert_eq!(good.parse::<RealmId>().map(|id| id.to_string()), Ok(good.to_owned()));
         }
-        for bad in ["", "a", "accounts", "Nation", "2nd", "-a", "a-", "a/b", "a.b", "门", &"a".repeat(33)] {
+        for bad in ["", "a", "accounts", "passkey", "Nation", "2nd", "-a", "a-", "a/b", "a.b", "门", &"a".repeat(33)] {
             assert!(bad.parse::<RealmId>().is_err(), "{bad}");
         }
     }

@@ -129,6 +129,9 @@ async fn put(management: Management, call: Call) -> Result<Answer, Fault> {
     let draft: RealmDraft =
         management.realms.draft(&id, &document).map_err(|mistakes| Fault::Body(errors(&mistakes)))?;
     let before = management.realms.list().await?.into_iter().find(|view| view.id == id);
+    if before.is_none() && expected == Expected::Any {
+        return Err(Fault::ConditionFailed(None)); // `If-Match: *` is for what is there (RFC 9110 section 13.1.1)
+    }
     let (by, tried) = (call.principal(), call.dry_run());
     management.realms.write(&id, Some(&draft), revision(expected), by, tried, call.now).await?;
     if tried {
