@@ -67,6 +67,35 @@ impl From<FactorRow> for Factor {
     }
 }
 
+/// What the vault binds a secret of codes by time to, beside its account.
+const TOTP: &str = "totp";
+/// The same of a telephone or mailbox.
+const ADDRESS: &str = "address";
+/// Rows sealed anew at a time.
+const BATCH: u16 = 500;
+
+/// Seals everything anew that another key than the newest sealed; returns how many rows that were.
+pub(super) async fn reseal(durable: &Durable, vault: &Vault) -> Result<u64, IdentityError> {
+    let (mut after, mut done) = (Uuid::nil(), 0);
+    loop {
+        let rows = durable.factors_after(after, BATCH).await?;
+        let Some(last) = rows.last() else { return Ok(done) };
+        after = last.id;
+        for row in &rows {
+            let purpose = match row.kind {
+                FactorKind::Totp => TOTP,
+                FactorKind::Sms | FactorKind::Mail => ADDRESS,
+                FactorKind::Passkey => continue, // a public key
+            };
+            if vault.is_old(&row.content) {
+                let owner = row.account.to_string();
+                let text = vault.open(purpose, &owner, &row.content).ok_or(IdentityError::SealBroken)?;
+                done += u64::from(durable.reseal_factor(row, &vault.seal(purpose, &owner, &text)?).await?);
+            }
+        }
+    }
+}
+
 /// All factors of all accounts.
 #[derive(Debug)]
 pub struct Factors {
@@ -125,7 +154,7 @@ impl Factors {
         now: Timestamp,
     ) -> Result<bool, FactorError> {
         let Some(step) = secret.step_of(&digits(code), now, 0) else { return Ok(false) };
-        let content = self.vault.seal("totp", &account.to_string(), &secret.base32())?;
+        let content = self.vault.seal(TOTP, &account.to_string(), &secret.base32())?;
         let row = FactorRow { last_step: step, ..new_row(account, FactorKind::Totp, "", content, now) };
         self.insert(row).await.map(|()| true)
     }
@@ -140,7 +169,7 @@ impl Factors {
     ) -> Result<bool, FactorError> {
         let Some(step) = secret.step_of(&digits(code), now, 0) else { return Ok(false) };
         let before = self.durable.factors(account).await?;
-        let content = self.vault.seal("totp", &account.to_string(), &secret.base32())?;
+        let content = self.vault.seal(TOTP, &account.to_string(), &secret.base32())?;
         let row = FactorRow { last_step: step, ..new_row(account, FactorKind::Totp, "", content, now) };
         self.durable.insert_factor(&row).await?; // first: a fault in between leaves one factor too many, never none
         for row in before {
@@ -153,7 +182,7 @@ impl Factors {
     pub async fn check_totp(&self, account: Uuid, code: &str, now: Timestamp) -> Result<bool, FactorError> {
         let code = digits(code);
         for row in self.durable.factors(account).await?.iter().filter(|row| row.kind == FactorKind::Totp) {
-            let secret = self.vault.open("totp", &account.to_string(), &row.content);
+            let secret = self.vault.open(TOTP, &account.to_string(), &row.content);
             let secret = secret.and_then(|text| TotpSecret::parse(&text)).ok_or(UNREADABLE)?;
             let Some(step) = secret.step_of(&code, now, row.last_step) else { continue };
             return Ok(self.durable.use_factor(row.id, step, now).await?);
@@ -186,7 +215,7 @@ impl Factors {
         let rows = self.durable.factors(account).await?;
         let sendable = |row: &&FactorRow| matches!(row.kind, FactorKind::Sms | FactorKind::Mail);
         let Some(row) = rows.iter().filter(sendable).find(|row| row.id.to_string() == id) else { return Ok(None) };
-        let address = self.vault.open("address", &account.to_string(), &row.content).ok_or(UNREADABLE)?;
+        let address = self.vault.open(ADDRESS, &account.to_string(), &row.content).ok_or(UNREADABLE)?;
         Ok(Some((row.kind, self.send_to(row.kind, &address, language, now).await?)))
     }
 
@@ -198,7 +227,7 @@ impl Factors {
         address: &str,
         now: Timestamp,
     ) -> Result<(), FactorError> {
-        let content = self.vault.seal("address", &account.to_string(), address)?;
+        let content = self.vault.seal(ADDRESS, &account.to_string(), address)?;
         self.insert(new_row(account, kind, &masked(address), content, now)).await
     }
 

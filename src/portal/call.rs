@@ -149,7 +149,7 @@ impl Call {
     }
 
     /// 503: what the page is about could not be read or written, and nothing was changed.
-    pub(super) fn identity_away(&self, error: &IdentityError) -> Response<Body> {
+    pub(super) fn identity_away(&self, error: &dyn std::fmt::Display) -> Response<Body> {
         tracing::warn!(%error, request_id = self.visitor.request_id, "a page could not ask for what is kept of a person");
         self.failure(StatusCode::SERVICE_UNAVAILABLE, "identity-store-away", WayOn::Retry(STORE_RETRY_S))
     }

@@ -33,6 +33,10 @@ pub(super) fn sentence(reason: EndReason, language: Language) -> &'static str {
             "The account was disabled and its sessions ended. Ask the help desk or a service hall.",
         ),
         EndReason::Erased => language.pick("该账户已注销。", "The account was erased."),
+        EndReason::Provider => language.pick(
+            "您在身份平台退出了登录，本次登录随之结束。",
+            "You signed out at the identity platform, and this session ended with it.",
+        ),
         EndReason::RoleEnded => language.pick(
             "您所代表的单位收回了权限，登录已结束。请重新登录，以本人身份继续。",
             "The organisation you acted for withdrew your role, and the session ended. Sign in again to go on for yourself.",

@@ -26,11 +26,13 @@ pub enum EndReason {
     Erased,
     /// It acted for a legal person in a role that was withdrawn.
     RoleEnded,
+    /// The provider it rested on said that it ended there.
+    Provider,
 }
 
 impl EndReason {
     /// Every reason.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Limit,
         Self::Elsewhere,
         Self::Operator,
@@ -38,6 +40,7 @@ impl EndReason {
         Self::Disabled,
         Self::Erased,
         Self::RoleEnded,
+        Self::Provider,
     ];
 
     /// The label in `yimen_sessions_ended_total{reason}`.
@@ -50,6 +53,7 @@ impl EndReason {
             Self::Disabled => "disabled",
             Self::Erased => "erased",
             Self::RoleEnded => "role_ended",
+            Self::Provider => "provider",
         }
     }
 }

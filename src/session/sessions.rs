@@ -231,18 +231,21 @@ impl Sessions {
     }
 
     /// Ends the session here that rests on this session at a provider; returns how many ended, children included.
-    pub async fn end_by_sid(&self, realm: &str, sid: &str) -> Result<usize, SessionError> {
-        self.end_labelled(&ProviderSession::by_sid(realm, sid)).await
+    pub async fn end_by_sid(&self, realm: &str, sid: &str, now: Timestamp) -> Result<usize, SessionError> {
+        self.end_labelled(&ProviderSession::by_sid(realm, sid), now).await
     }
 
     /// Ends all sessions here of this person at a provider; returns how many ended, children included.
-    pub async fn end_by_sub(&self, realm: &str, sub: &str) -> Result<usize, SessionError> {
-        self.end_labelled(&ProviderSession::by_sub(realm, sub)).await
+    pub async fn end_by_sub(&self, realm: &str, sub: &str, now: Timestamp) -> Result<usize, SessionError> {
+        self.end_labelled(&ProviderSession::by_sub(realm, sub), now).await
     }
 
-    async fn end_labelled(&self, label: &[u8]) -> Result<usize, SessionError> {
+    async fn end_labelled(&self, label: &[u8], now: Timestamp) -> Result<usize, SessionError> {
         let ended = self.store.delete_labelled(label).await?;
-        self.note_ended(&ended, "provider");
+        self.note_ended(&ended, EndReason::Provider.word());
+        for key in &ended {
+            self.leave_note(key, EndReason::Provider, now).await;
+        }
         Ok(ended.len())
     }
 

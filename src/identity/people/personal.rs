@@ -3,6 +3,7 @@
 use super::{By, People};
 use crate::domain::{IdNumber, Personal, Phone, Timestamp};
 use crate::identity::error::IdentityError;
+use crate::identity::factors;
 use crate::identity::vault::Vault;
 use crate::store::{PersonalRow, StoreError};
 
@@ -59,7 +60,7 @@ impl People {
         let (mut after, mut done) = (String::new(), 0);
         loop {
             let rows = self.durable.personal_after(&after, BATCH).await?;
-            let Some(last) = rows.last() else { return Ok(done) };
+            let Some(last) = rows.last() else { return Ok(done + factors::reseal(&self.durable, &self.vault).await?) };
             after = last.subject.clone();
             for row in rows.iter().filter(|row| self.is_old(row)) {
                 done += u64::from(self.reseal_row(row).await?);

@@ -15,7 +15,7 @@ use super::call::Call;
 use super::failure::WayOn;
 use super::frame::{self, Frame, rendered};
 use super::return_to::ReturnTo;
-use super::{Language, answer, factors, when};
+use super::{answer, factors, when};
 use crate::domain::Assurance;
 use crate::session::{EndReason, Live, SessionError, SessionSummary, cookie};
 
@@ -185,7 +185,7 @@ async fn own_sessions(call: &Call, live: &Live) -> Result<Vec<SessionSummary>, S
 fn entry(call: &Call, live: &Live, summary: SessionSummary) -> Entry {
     Entry {
         handle: call.rooms.sessions.handle(&summary.key),
-        realm: realm(&summary.session.realm, call.visitor.language),
+        realm: realm(call, &summary.session.realm),
         acting: summary.session.represented.map(|represented| represented.name),
         device: summary.session.device,
         network: summary.session.network,
@@ -195,11 +195,13 @@ fn entry(call: &Call, live: &Live, summary: SessionSummary) -> Entry {
     }
 }
 
-/// Where an identity comes from, in words; a provider has the name that the settings give it.
-fn realm(realm: &str, language: Language) -> String {
-    match realm {
-        "accounts" => language.pick("本站账户", "account of this site").to_owned(),
-        provider => provider.to_owned(),
+/// Where an identity comes from, in words; a provider that is there no more has its id only.
+fn realm(call: &Call, realm: &str) -> String {
+    let language = call.visitor.language;
+    match call.rooms.realms.offer(realm) {
+        Some(offer) => language.pick(&offer.name, &offer.name_en).to_owned(),
+        None if realm == "accounts" => language.pick("本站账户", "account of this site").to_owned(),
+        None => realm.to_owned(),
     }
 }
 

@@ -64,7 +64,7 @@ pub(super) async fn submit(
         Err(SignInError::Busy) => {
             return call.failure(StatusCode::SERVICE_UNAVAILABLE, "overloaded", WayOn::Retry(5));
         }
-        Err(SignInError::Store(error)) => return call.identity_away(&error.into()),
+        Err(SignInError::Store(error)) => return call.identity_away(&error),
     }
     let actor = rooms.people.actor(subject);
     if let Err(error) = rooms.people.erase(subject, call.by(&actor), call.now).await {

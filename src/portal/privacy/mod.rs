@@ -123,11 +123,15 @@ pub(super) async fn export(
     }
 }
 
-async fn exported(call: &Call, live: &Live, sessions: &[SessionSummary]) -> Result<Value, IdentityError> {
+/// What of it could not be read.
+type Away = Box<dyn std::error::Error + Send + Sync>;
+
+async fn exported(call: &Call, live: &Live, sessions: &[SessionSummary]) -> Result<Value, Away> {
     let subject = live.session.subject.as_str();
     let account = call.rooms.accounts.get(subject).await?;
     let personal = call.rooms.people.personal(subject).await?;
     let (roles, consents) = kept(call, live).await?;
+    let (factors, identities) = ways_in(call, subject).await?;
     let account = account.map(|account| {
         json!({
             "id": account.id, "login": account.login, "name": account.name, "kind": account.kind,
@@ -158,9 +162,27 @@ async fn exported(call: &Call, live: &Live, sessions: &[SessionSummary]) -> Resu
     Ok(json!({
         "exported_at": call.now, "realm": live.session.realm, "account": account, "personal": personal,
         "roles": roles.collect::<Vec<_>>(), "consents": consents.collect::<Vec<_>>(),
-        "sessions": sessions.collect::<Vec<_>>(),
+        "sessions": sessions.collect::<Vec<_>>(), "factors": factors, "identities": identities,
         "kept_after_erasure": "records of changes, in which you are a keyed hash",
     }))
+}
+
+/// What a person signs in with besides a password, and which providers vouch for them.
+async fn ways_in(call: &Call, subject: &str) -> Result<(Vec<Value>, Vec<Value>), Away> {
+    let factors = match subject.parse() {
+        Ok(account) => call.rooms.factors.of(account).await?,
+        Err(_) => Vec::new(),
+    };
+    let factors = factors.iter().map(|factor| {
+        json!({
+            "kind": factor.kind.word(), "label": factor.label, "created_at": factor.created_at, "used_at": factor.used_at,
+        })
+    });
+    let (linked, _) = call.rooms.realms.linked(subject).await?;
+    let identities = linked
+        .iter()
+        .map(|linked| json!({ "realm": linked.realm, "linked_at": linked.linked_at, "seen_at": linked.seen_at }));
+    Ok((factors.collect(), identities.collect()))
 }
 
 async fn kept(call: &Call, live: &Live) -> Result<(Vec<GrantedRole>, Vec<Consent>), IdentityError> {

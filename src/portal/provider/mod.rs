@@ -163,8 +163,8 @@ async fn ended(call: &Call, realm: &str, token: &str) -> Result<usize, ProviderE
     let (realms, sessions) = (&call.rooms.realms, &call.rooms.sessions);
     let end = realms.end_of(realm, token, call.now).await?;
     let ended = match (&end.sid, &end.sub) {
-        (Some(sid), _) => sessions.end_by_sid(realm, sid).await,
-        (None, Some(sub)) => sessions.end_by_sub(realm, sub).await,
+        (Some(sid), _) => sessions.end_by_sid(realm, sid, call.now).await,
+        (None, Some(sub)) => sessions.end_by_sub(realm, sub, call.now).await,
         (None, None) => Ok(0),
     };
     match ended {

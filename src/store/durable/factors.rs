@@ -95,6 +95,25 @@ impl Durable {
         self.asked(work).await?.iter().map(factor).collect()
     }
 
+    /// Up to `limit` factors of all accounts, those after `after`; start with the nil id.
+    pub async fn factors_after(&self, after: Uuid, limit: u16) -> Result<Vec<FactorRow>, StoreError> {
+        let work = sqlx::query("SELECT * FROM factor WHERE id > $1 ORDER BY id LIMIT $2")
+            .bind(after.to_string())
+            .bind(i64::from(limit))
+            .fetch_all(self.reader().await?);
+        self.asked(work).await?.iter().map(factor).collect()
+    }
+
+    /// Puts another sealed content in the place of one. `false` when it is not there any more.
+    pub async fn reseal_factor(&self, old: &FactorRow, content: &str) -> Result<bool, StoreError> {
+        let work = sqlx::query("UPDATE factor SET content = $3 WHERE id = $1 AND content = $2")
+            .bind(old.id.to_string())
+            .bind(&old.content)
+            .bind(content)
+            .execute(self.writer().await?);
+        Ok(self.asked(work).await?.rows_affected() == 1)
+    }
+
     /// Notes the use of a factor at a step, which is its own beginning and no earlier than any before: of all who try one step, one
     /// gets `true`.
     pub async fn use_factor(&self, id: Uuid, step: u64, now: Timestamp) -> Result<bool, StoreError> {

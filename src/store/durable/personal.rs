@@ -81,6 +81,9 @@ impl Writing {
             "DELETE FROM subject_role WHERE subject = $1",
             "DELETE FROM personal WHERE subject = $1",
             "DELETE FROM consent WHERE subject = $1",
+            "DELETE FROM factor WHERE account_id = $1",
+            "DELETE FROM recovery_code WHERE account_id = $1",
+            "DELETE FROM linked_identity WHERE subject = $1",
         ] {
             self.run(sqlx::query(delete).bind(subject.to_owned())).await?;
         }
