@@ -151,6 +151,7 @@ impl Page {
 enum Shown {
     Totp(Secret),
     Address,
+    #[cfg_attr(not(feature = "passkey"), allow(dead_code, reason = "only passkeys use it"))]
     Passkey(String),
     Codes(Vec<String>),
 }
@@ -160,6 +161,7 @@ struct Owner {
     session: SessionKey,
     account: Uuid,
     login: String,
+    #[cfg_attr(not(feature = "passkey"), allow(dead_code, reason = "only passkeys use it"))]
     name: String,
 }
 

@@ -22,6 +22,7 @@ pub(in crate::portal) enum Problem {
     /// No passkey of ours, or one that did not answer what it was asked.
     PasskeyRefused,
     /// The passkey of somebody else than who is signed in.
+    #[cfg_attr(not(feature = "passkey"), allow(dead_code, reason = "only passkeys use it"))]
     OtherPerson,
     /// Too many tries: seconds to wait.
     TooMany(u64),
