@@ -43,7 +43,9 @@ impl Issuer {
     ) -> Result<bool, Refused> {
         let platform = &known.platform;
         let leaves = identity::leaves(session.represented.is_some(), &asked(known, request));
-        if !leaves || platform.is_of(self.authority, self.routes.snapshot().divisions()) {
+        let own = platform.is_of(self.authority, self.routes.snapshot().divisions());
+        let asks_anyway = known.client().is_some_and(|client| client.consent);
+        if !leaves || own && !asks_anyway {
             return Ok(false);
         }
         if request.consent {

@@ -23,7 +23,7 @@ pub struct Client {
     pub refreshes: bool,
     /// Whether it has to push its authorization requests (RFC 9126).
     pub pushes: bool,
-    /// Whether people are asked before it learns who they are.
+    /// Whether people are asked before it learns of them, though its platform is of the gateway's own authority.
     pub consent: bool,
     /// What it may ask for; `openid` is always among it.
     pub scopes: Box<[Scope]>,

@@ -21,7 +21,7 @@ const INTERNAL: Text = Text {
     sentence_en: "Your request was not completed, and the fault is ours. Try again in a moment; if it happens again, tell the help desk the number below.",
 };
 
-const TEXTS: [Text; 67] = [
+const TEXTS: [Text; 66] = [
     Text {
         code: "bad-password",
         title_zh: "密码长度不符合要求",
@@ -301,13 +301,6 @@ const TEXTS: [Text; 67] = [
         sentence_zh: "该平台不存在或已停止服务。请从首页搜索要办理的事项。",
         title_en: "There is no such platform",
         sentence_en: "The platform does not exist or is no longer served. Search for the service on the home page.",
-    },
-    Text {
-        code: "password-wrong",
-        title_zh: "密码不正确",
-        sentence_zh: "未执行此操作。请返回上一页，重新输入您的登录密码。",
-        title_en: "The password is not right",
-        sentence_en: "Nothing was done. Go back and enter the password you sign in with.",
     },
     Text {
         code: "no-realm",
