@@ -46,7 +46,7 @@ async fn openid_client_signs_in_with_discovery_only() {
     browser.element_with_text("#page", "signed in").await;
     let shown = browser.text("#page").await;
     let claims: serde_json::Value = serde_json::from_str(shown.strip_prefix("signed in: ").unwrap()).unwrap();
-    assert_eq!((claims["aud"].as_str(), claims["acr"].as_str()), (Some("hall"), Some("L3")), "{}", client.errors());
+    assert_eq!((claims["aud"].as_str(), claims["acr"].as_str()), (Some("hall"), Some("L2")), "{}", client.errors());
     assert_eq!(claims["name"], ZHANG.0, "the name is filed");
     assert_ne!(claims["sub"], ZHANG.0);
     browser.close().await;
@@ -93,7 +93,7 @@ async fn mod_auth_openidc_signs_in_with_discovery_only() {
     browser.visit(&format!("{}/callback?info=json", client.base)).await;
     let shown = browser.text("body").await;
     let told: serde_json::Value = serde_json::from_str(&shown).unwrap_or_else(|_| panic!("{shown}\n{}", client.log()));
-    assert_eq!((told["id_token"]["aud"].as_str(), told["id_token"]["acr"].as_str()), (Some("archive"), Some("L3")));
+    assert_eq!((told["id_token"]["aud"].as_str(), told["id_token"]["acr"].as_str()), (Some("archive"), Some("L2")));
     assert_eq!(told["userinfo"]["sub"], told["id_token"]["sub"]);
     assert!(!shown.contains(ZHANG.0), "the name is not filed: {shown}");
     browser.close().await;

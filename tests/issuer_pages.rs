@@ -55,7 +55,7 @@ async fn a_bad_client_or_redirect_uri_is_a_page_and_no_redirect() {
         is_page(&visit(&[("redirect_uri", Some("https://evil.example/"))]).await, 400, "address-not-filed");
         let twice = format!("{}&redirect_uri=https://evil.example/", asked(&[]));
         is_page(&citizen.visit(&twice).await, 400, "bad-request");
-        is_page(&citizen.visit("/oidc/authorize?resume=made-up").await, 400, "sign-in-over");
+        is_page(&citizen.visit("/oidc/authorize?resume=made-up").await, 400, "request-over");
         let away = format!(
             "/oidc/logout?{}",
             form_of(&[("client_id", "hall"), ("post_logout_redirect_uri", "https://evil.example/")])
@@ -119,7 +119,7 @@ async fn another_site_signs_nobody_out() {
     let elsewhere =
         elsewhere.header("sec-fetch-site", "cross-site").form(&[("csrf", csrf.as_str()), ("kept", kept.as_str())]);
     is_page(&citizen.send(elsewhere).await, 403, "forged-form");
-    is_page(&citizen.submit("/oidc/logout", &[("csrf", &csrf), ("kept", "made-up")]).await, 400, "sign-in-over");
+    is_page(&citizen.submit("/oidc/logout", &[("csrf", &csrf), ("kept", "made-up")]).await, 400, "request-over");
     citizen.visit("/account").await.has_status(200);
     citizen.submit("/oidc/logout", &[("csrf", &csrf), ("kept", &kept)]).await.leads_to(303, "/sign-out");
     assert!(citizen.cookie(SESSION_COOKIE).is_none());

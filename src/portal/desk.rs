@@ -129,7 +129,7 @@ impl Desk {
             origin: ORIGIN.to_owned(),
             durable: durable.clone(),
             short_lived: sessions.store().clone(),
-            vault: vault,
+            vault,
             transaction_key: [3; 32],
             metrics: metrics.clone(),
         };

@@ -209,6 +209,7 @@ impl Answer {
         let tags = self.body.split('<').filter_map(|tag| tag.strip_prefix("input")?.split('>').next());
         let tag = tags.clone().find(|tag| tag.contains(&format!("name=\"{name}\"")));
         let tag = tag.unwrap_or_else(|| panic!("no field {name} on the page: {}", self.body));
-        tag.split_once("value=\"").and_then(|(_, rest)| rest.split('"').next()).unwrap_or_default().to_owned()
+        let value = tag.split_once("value=\"").and_then(|(_, rest)| rest.split('"').next()).unwrap_or_default();
+        value.replace("&#38;", "&")
     }
 }

@@ -86,7 +86,7 @@ const TEXTS: [Text; 66] = [
         sentence_en: "The platform asked to send you to an address that it has not filed, so for your safety nobody is sent there. Return to the platform and try again, or tell its help desk.",
     },
     Text {
-        code: "sign-in-over",
+        code: "request-over",
         title_zh: "这次登录已失效",
         sentence_zh: "这次登录请求已使用过或超过了有效时间。请回到原平台，重新点击登录。",
         title_en: "This sign-in is over",

@@ -94,7 +94,7 @@ fn refused(call: &Call, why: Refused) -> Response {
         Refused::UnknownClient => (StatusCode::BAD_REQUEST, "unknown-client", WayOn::Home),
         Refused::ClientNotServed => (StatusCode::FORBIDDEN, "client-not-served", WayOn::Home),
         Refused::AddressNotFiled => (StatusCode::BAD_REQUEST, "address-not-filed", WayOn::Home),
-        Refused::Over => (StatusCode::BAD_REQUEST, "sign-in-over", WayOn::Home),
+        Refused::Over => (StatusCode::BAD_REQUEST, "request-over", WayOn::Home),
         Refused::BadHint => (StatusCode::BAD_REQUEST, "bad-hint", WayOn::Home),
         Refused::Unreadable => (StatusCode::BAD_REQUEST, "bad-request", WayOn::Home),
         Refused::Away => (StatusCode::SERVICE_UNAVAILABLE, "session-store-away", WayOn::Retry(5)),

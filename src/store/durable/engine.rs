@@ -21,7 +21,8 @@ use crate::store::{AwayReason, StoreError};
 const READERS: u32 = 2;
 /// Connections of one node to PostgreSQL: sign-ins and operators of one node; ten nodes stay below the server's usual 100.
 const CONNECTIONS: u32 = 8;
-/// Tries to bring tables up to date: two processes that start together may both find them old, and one of them fails once.
+/// Tries to bring tables up to date, beyond one for each step: processes that start together may both find a step undone, and
+/// one of them fails at it, once.
 const MIGRATION_TRIES: usize = 3;
 /// The authorities of Debian's `ca-certificates`.
 const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -56,11 +57,12 @@ pub(super) fn pools(config: &RegisterStoreConfig) -> Result<(AnyPool, AnyPool), 
 pub(super) async fn migrated(pool: &AnyPool) -> Result<(), StoreError> {
     drop(pool.acquire().await.map_err(failed)?); // a server that is away is not asked three times
     let migrator = sqlx::migrate!("src/store/migrations/durable");
+    let tries = migrator.iter().count() + MIGRATION_TRIES;
     let mut tried = 1;
     loop {
         match migrator.run(pool).await {
             Ok(()) => return Ok(()),
-            Err(_) if tried < MIGRATION_TRIES => tried += 1,
+            Err(_) if tried < tries => tried += 1,
             Err(error) => return Err(StoreError::away(AwayReason::Answer, error)),
         }
     }
