@@ -31,7 +31,8 @@ impl Ear {
         thread::spawn(move || {
             for (turn, stream) in listener.incoming().map_while(Result::ok).enumerate() {
                 let status = statuses[turn.min(statuses.len() - 1)];
-                heard.lock().unwrap().extend(hear(stream, status));
+                let told = hear(stream, status); // before the lock: who looks at what was heard may be who sends
+                heard.lock().unwrap().extend(told);
             }
         });
         ear

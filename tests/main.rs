@@ -34,6 +34,7 @@ mod issuer;
 mod issuer_clients;
 mod issuer_logout;
 mod issuer_pages;
+mod issuer_subjects;
 mod layers;
 mod malformed;
 mod management;

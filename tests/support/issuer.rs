@@ -43,6 +43,7 @@ pub const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 pub struct Provider {
     pub issuer: Issuer,
     pub sessions: Arc<Sessions>,
+    pub people: Arc<People>,
     pub routes: Arc<LiveTable>,
     pub keys: Arc<Keys>,
     pub metrics: Arc<Metrics>,
@@ -125,7 +126,7 @@ impl Provider {
             sessions: sessions.clone(),
             keys: keys.clone(),
             assertions: Arc::new(Assertions::new(&identity, keys.clone(), metrics.clone()).unwrap()),
-            people,
+            people: people.clone(),
             authority: DivisionCode::NATION,
             routes: routes.clone(),
             seal: SealKey::new([8; 32]).unwrap(),
@@ -139,7 +140,16 @@ impl Provider {
             addresses: Arc::new(AddressPolicy::new(loopback, Vec::new())),
             metrics: metrics.clone(),
         };
-        Self { issuer: Issuer::new(parts).unwrap(), sessions, routes, keys, metrics, folder, now: Mutex::new(now) }
+        Self {
+            issuer: Issuer::new(parts).unwrap(),
+            sessions,
+            people,
+            routes,
+            keys,
+            metrics,
+            folder,
+            now: Mutex::new(now),
+        }
     }
 
     /// The time of this test.

@@ -89,7 +89,7 @@ const TEXTS: [Text; 66] = [
         code: "request-over",
         title_zh: "这次登录已失效",
         sentence_zh: "这次登录请求已使用过或超过了有效时间。请回到原平台，重新点击登录。",
-        title_en: "This sign-in is over",
+        title_en: "This request to sign in is over",
         sentence_en: "This request to sign in was used already or is too old. Return to the platform and start again.",
     },
     Text {
