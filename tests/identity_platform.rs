@@ -9,14 +9,21 @@ use serde_json::Value;
 
 use crate::support::browser::Browser;
 use crate::support::clerk::Clerk;
+use crate::support::faulty::{FaultyPlatform, Mood};
+use crate::support::filing::Filing;
 use crate::support::gateway::{Gateway, Setup};
 use crate::support::oidc_provider::{OidcProvider, SECRET};
 use crate::support::{free_port, until};
 
 /// A gateway with the platform as its realm `nation`. By a key of its own, with pushed requests, if `by_key`.
 async fn opened(by_key: bool) -> (Gateway, OidcProvider) {
+    opened_with(by_key, Vec::new()).await
+}
+
+async fn opened_with(by_key: bool, filings: Vec<Filing>) -> (Gateway, OidcProvider) {
     let port = free_port();
     let mut setup = Setup::new();
+    setup.filings = filings;
     setup.set("providers.loopback_http", true);
     let folder = setup.folder.path().to_owned();
     fs::write(folder.join("nation.secret"), SECRET).unwrap();
@@ -86,6 +93,31 @@ async fn the_platforms_lower_level_is_lower_here_and_too_low_where_more_is_neede
     browser.element_with_text("main", "L3").await;
     browser.visit(&format!("{}/account", gateway.origin)).await;
     browser.element_with_text("main", "L1").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_person_of_l1_proves_l3_at_the_platform_and_comes_back_to_the_same_page() {
+    let hall = FaultyPlatform::start(Mood::Answering);
+    let route = "access = \"required\"\nassurance = \"L3\"";
+    let (gateway, _provider) =
+        opened_with(false, vec![Filing::of("hall", "330100").at(hall.address).path("/hall/", route)]).await;
+    let browser = Browser::open().await;
+    signs_in(&browser, &gateway, "wang", "").await;
+    browser.arrives_at("/account").await;
+    browser.element_with_text("main", "L1").await;
+    browser.visit(&format!("{}/hall/form?of=7", gateway.origin)).await;
+    browser.arrives_at("/sign-in").await;
+    assert_eq!(hall.asked_for("/hall/form?of=7"), 0);
+    browser.click("a[href^='/sign-in/nation']").await;
+    browser.element_with_text("#asked", "urn:example:real-name").await;
+    browser.write("#login", "wang").await;
+    browser.click("#enter").await;
+    browser.arrives_at("/hall/form?of=7").await;
+    browser.element_with_text("body", "ok").await;
+    assert_eq!(hall.asked_for("/hall/form?of=7"), 1);
+    browser.visit(&format!("{}/account", gateway.origin)).await;
+    browser.element_with_text("main", "L3").await;
     browser.close().await;
 }
 

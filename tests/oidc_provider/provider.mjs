@@ -70,8 +70,12 @@ provider.use(async (context, next) => {
   const account = accounts.get(new URLSearchParams(body).get('login'));
   const grant = new provider.Grant({ accountId: account.login, clientId: asked.client_id });
   grant.addOIDCScope(details.params.scope);
+  // An account without a level of its own is proven as far as it is asked to be, and no further.
+  const basic = 'urn:example:basic';
+  const wanted = (details.params.acr_values ?? basic).split(' ');
+  const acr = account.acr ?? (wanted.includes(basic) ? basic : wanted[0]);
   const result = {
-    login: { accountId: account.login, acr: account.acr, amr: ['pwd'] },
+    login: { accountId: account.login, acr, amr: ['pwd'] },
     consent: { grantId: await grant.save() },
   };
   await provider.interactionFinished(context.req, context.res, result, { mergeWithLastSubmission: false });

@@ -31,6 +31,7 @@ impl OidcProvider {
             "accounts": [
                 { "login": "zhang", "name": "张三", "acr": "urn:example:real-name" },
                 { "login": "li", "name": "李四", "acr": "urn:example:basic" },
+                { "login": "wang", "name": "王五" },
             ],
         });
         let mut command = Command::new(tool("node", "nodejs"));

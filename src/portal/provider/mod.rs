@@ -4,6 +4,7 @@
 mod stopped;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::rejection::{FormRejection, QueryRejection};
@@ -43,9 +44,12 @@ pub(super) async fn depart(
         let realm = percent_encoding::utf8_percent_encode(&realm, percent_encoding::NON_ALPHANUMERIC);
         return answer::elsewhere(&format!("{origin}{}", wanted.at(&format!("/sign-in/{realm}"))));
     }
+    // A provider that knows the person already would say what it said before: for more than that it has to ask them.
+    let session = call.visitor.session.as_ref().map(|live| &live.session);
+    let lacks = session.is_some_and(|session| !session.proves(wanted.least(), wanted.max_age(), call.now));
     let asked = Wanted {
         assurance: wanted.least(),
-        max_age: wanted.max_age(),
+        max_age: if lacks { Some(Duration::ZERO) } else { wanted.max_age() },
         return_to: wanted.return_to.to_string(),
         link_to: None,
     };
