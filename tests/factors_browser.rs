@@ -57,6 +57,7 @@ async fn a_person_sets_a_passkey_and_signs_in_with_nothing_else() {
     browser.element_with_text("#codes", "-").await;
     browser.visit(&format!("{origin}/sign-out")).await;
     browser.click("main button").await;
+    browser.element_with_text("h1", "您已退出").await; // a page opened meanwhile would break it off
     let page = "/hangzhou/strict/form?step=2";
     browser.visit(&format!("{origin}{page}")).await;
     browser.arrives_at("/sign-in?").await;
