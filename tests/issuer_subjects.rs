@@ -2,7 +2,7 @@
 //! platforms behind the proxy.
 
 use serde_json::json;
-use yimen::domain::SubjectRole;
+use yimen::domain::{Personal, SubjectRole};
 use yimen::identity::{By, Grant};
 use yimen::issuer::Step;
 use yimen::session::Session;
@@ -95,4 +95,23 @@ async fn a_platform_outside_the_authority_learns_of_a_person_who_has_agreed() {
     assert!(only_who.contains_key("code"), "a name of its own for somebody needs nobody's consent: {only_who:?}");
     let wished = provider.asks(Some(&live), &[clinic, ("prompt", Some("consent"))]).await.unwrap();
     assert!(matches!(wished, Step::Consent { .. }), "the client wishes it to be asked again");
+}
+
+#[tokio::test]
+async fn a_telephone_goes_where_it_is_filed_and_asked_for_and_an_identity_number_never() {
+    let hall = Filing::of("hall", "330100").with("attributes = [\"phone\", \"id_number\"]");
+    let provider = Provider::filing(vec![hall.client(&client("hall", "scopes = [\"profile\", \"phone\"]"))]).await;
+    let personal = Personal { id_number: "110105189912310015".parse().ok(), phone: "13812341234".parse().ok() };
+    let live = provider.begun(Session { personal, ..node::session("wang", provider.now()) }, None).await;
+    let told = async |scope| {
+        let answer = provider.answered(Some(&live), &[("scope", Some(scope))]).await;
+        userinfo(&provider, &provider.redeem("hall", &answer["code"]).await).await.body
+    };
+    let asked = told("openid profile phone").await;
+    assert_eq!((&asked["phone_number"], &asked["name"]), (&json!("13812341234"), &json!(null)), "no name is filed");
+    let less = told("openid profile").await;
+    for body in [asked, less.clone()] {
+        assert!(body["id_number"].is_null() && body["phone"].is_null(), "{body}");
+    }
+    assert!(less["phone_number"].is_null(), "{less}");
 }

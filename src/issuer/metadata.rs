@@ -24,7 +24,8 @@ pub(super) fn of(origin: &str) -> Bytes {
         "backchannel_logout_session_supported": true,
         "scopes_supported": Scope::ALL.map(Scope::word),
         "claims_supported": [
-            "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash", "subject_type", "name",
+            "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash", "subject_type", "represented",
+            "act", "name", "phone_number",
         ],
         "claim_types_supported": ["normal"],
         "claims_parameter_supported": true,

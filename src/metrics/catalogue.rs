@@ -94,7 +94,7 @@ pub struct Metrics {
     pub sign_ins: IntCounterVec,
     /// `yimen_sign_outs_total`.
     pub sign_outs: IntCounter,
-    /// `yimen_issuer_authorizations_total{result}`: `code`, `error`, `sign_in`, `refused`.
+    /// `yimen_issuer_authorizations_total{result}`: `code`, `error`, `sign_in`, `consent`, `refused`.
     pub issuer_authorizations: IntCounterVec,
     /// `yimen_issuer_tokens_total{grant,result}`: grant is `code`, `refresh`, `other`, `none`; result is `ok` or the standard's word.
     pub issuer_tokens: IntCounterVec,
