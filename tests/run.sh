@@ -23,8 +23,6 @@ need_command pg_ctlcluster postgresql
 need_command node nodejs
 need_command npm npm
 need_command setpriv util-linux
-need_command node nodejs
-need_command npm npm
 need_command apache2 apache2
 need_file /usr/lib/apache2/modules/mod_auth_openidc.so libapache2-mod-auth-openidc
 need_file /usr/share/fonts/truetype/wqy/wqy-zenhei.ttc fonts-wqy-zenhei
