@@ -188,7 +188,7 @@ pub(crate) async fn refuse(
     request_id: &str,
     tls: bool,
 ) -> pingora::Result<()> {
-    if refusal.asks_to_sign_in().is_some() && asker.navigation {
+    if refusal.asks_to_sign_in() && asker.navigation {
         return redirect(downstream, 303, &asker.sign_in(), request_id, tls).await;
     }
     if asker.navigation
@@ -264,10 +264,10 @@ fn details(fields: &mut HeaderMap, refusal: &Refusal) -> pingora::Result<()> {
 fn page(refusal: &Refusal, asker: &Asker, request_id: &str) -> String {
     let (status, code) = refusal.status_and_code();
     let way_on = match refusal {
-        _ if refusal.asks_to_sign_in().is_some() && asker.sending => {
+        _ if refusal.asks_to_sign_in() && asker.sending => {
             WayOn::SignInAside(asker.entrance.clone().unwrap_or_else(|| asker.sign_in()))
         }
-        _ if refusal.asks_to_sign_in().is_some() => WayOn::SignInAt(asker.sign_in()),
+        _ if refusal.asks_to_sign_in() => WayOn::SignInAt(asker.sign_in()),
         Refusal::UnknownDivision | Refusal::NotHandled => WayOn::Region(asker.target.clone()),
         Refusal::OtherOrigin(address) | Refusal::TicketRefused(address) => WayOn::Address(address.clone()),
         Refusal::WaitingRoom(wait) => WayOn::Wait { ahead: wait.ahead, seconds: wait.retry_s },
@@ -284,7 +284,7 @@ fn page(refusal: &Refusal, asker: &Asker, request_id: &str) -> String {
 fn problem(refusal: &Refusal, status: u16, code: &str, asker: &Asker, request_id: &str) -> Vec<u8> {
     let detail = refusal.notice().map_or_else(|| sentence(code, Language::English).to_owned(), str::to_owned);
     let mut problem = Problem::new(status, code, title(code, Language::English), detail, request_id);
-    if refusal.asks_to_sign_in().is_some() {
+    if refusal.asks_to_sign_in() {
         problem.sign_in = Some(asker.sign_in());
     }
     if let Refusal::OtherOrigin(address) = refusal {

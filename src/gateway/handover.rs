@@ -130,7 +130,7 @@ impl<'a> Desk<'a> {
         if route.access == Access::Required
             && let Err(refusal) = enough(route, &live, self.now)
         {
-            return if refusal.asks_to_sign_in().is_some() { sign_in() } else { Err(refusal) };
+            return if refusal.asks_to_sign_in() { sign_in() } else { Err(refusal) };
         }
         let life = self.origins.ticket_life;
         let issued = self.parts.sessions.issue_ticket(&live, &platform.id, mark, life, self.now).await;

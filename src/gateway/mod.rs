@@ -209,7 +209,7 @@ impl Gateway {
             self.parts.origins.as_ref().map(|origins| origins.asked(header)).filter(|asked| asked.own.is_some());
         if let Some(asked) = &asked {
             asker.portal = asked.origins.shared().to_owned();
-            let to_sign_in = refusal.asks_to_sign_in().is_some();
+            let to_sign_in = refusal.asks_to_sign_in();
             let visit = ctx.visit.as_ref().filter(|visit| to_sign_in && visit.ground == Ground::Own);
             let way = visit.and_then(|visit| {
                 handover::needed(Some(asked), &visit.platform.id, target, &header.method, &header.headers)

@@ -188,13 +188,9 @@ impl Refusal {
         }
     }
 
-    /// Whether signing in, or proving more or anew, helps; `None` for any other refusal. `Some(None)`: whatever is asked for.
-    pub(crate) fn asks_to_sign_in(&self) -> Option<Option<Needed>> {
-        match self {
-            Self::SignInNeeded => Some(None),
-            Self::SignInAgain(needed) | Self::AssuranceTooLow(needed) => Some(Some(*needed)),
-            _ => None,
-        }
+    /// Whether signing in, or proving more or anew, helps.
+    pub(crate) fn asks_to_sign_in(&self) -> bool {
+        matches!(self, Self::SignInNeeded | Self::SignInAgain(_) | Self::AssuranceTooLow(_))
     }
 
     /// Whether the connection must end because nobody can say where the next request on it begins.

@@ -11,14 +11,15 @@ use super::form::{self, Browser, Forms};
 use super::frame::{self, Frame, Person, Who};
 use super::known_device::{self, KnownDevice};
 use super::return_to::ReturnTo;
-use super::{Visitor, cookies, device, sign_in};
+use super::sign_in::Problem;
+use super::{Visitor, account, cookies, device, sign_in};
 use crate::config::SessionConfig;
 use crate::domain::{DivisionCode, Timestamp};
 use crate::identity::{Accounts, By, Factors, IdentityError, Keys, People, Realms, Tries};
 use crate::issuer::Issuer;
 use crate::metrics::Metrics;
 use crate::routing::{Divisions, Items, LiveTable};
-use crate::session::{CookieRead, SessionError, SessionId, SessionKey, Sessions, cookie};
+use crate::session::{CookieRead, Live, SessionError, SessionId, SessionKey, Sessions, cookie};
 
 const ERROR: HeaderName = HeaderName::from_static("yimen-error");
 /// Seconds after which a store that was away is worth another try.
@@ -154,6 +155,17 @@ impl Call {
         self.failure(StatusCode::SERVICE_UNAVAILABLE, "identity-store-away", WayOn::Retry(STORE_RETRY_S))
     }
 
+    /// A password or code that was not looked at: there were too many tries, or nobody can count or check them now.
+    pub(super) fn not_tried(&self, problem: Problem) -> Response<Body> {
+        match problem {
+            Problem::TooMany(seconds) => {
+                let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+                self.failure(StatusCode::TOO_MANY_REQUESTS, "tries-too-many", WayOn::Retry(seconds))
+            }
+            _ => self.failure(StatusCode::SERVICE_UNAVAILABLE, "session-store-away", WayOn::Retry(STORE_RETRY_S)),
+        }
+    }
+
     /// The person themselves as whoever changes something; `actor` is their name in records.
     pub(super) fn by<'a>(&'a self, actor: &'a str) -> By<'a> {
         By { actor, role: "subject", request_id: &self.visitor.request_id }
@@ -163,6 +175,16 @@ impl Call {
     pub(super) async fn recorded(&self, action: &str, subject: &str, about: &str) -> Result<(), IdentityError> {
         let actor = self.rooms.people.actor(subject);
         self.rooms.people.record(self.by(&actor), action, subject, about, self.now).await
+    }
+
+    /// The session of whoever filled in a form on a page made for it. `Err`: the answer to somebody who is signed out, or to a form
+    /// that cannot have come from such a page.
+    pub(super) fn signed(&self, token: &str) -> Result<Arc<Live>, Box<Response<Body>>> {
+        let Some(live) = &self.visitor.session else { return Err(Box::new(account::sign_in(self))) };
+        if !self.from_here || !self.rooms.forms.accepts_for(token, &live.key) {
+            return Err(Box::new(self.failure(StatusCode::FORBIDDEN, "forged-form", WayOn::Home)));
+        }
+        Ok(live.clone())
     }
 
     /// Whether a form that needs no session was filled in on a page made for this visitor: for the session whose cookie they

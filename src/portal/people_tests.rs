@@ -199,6 +199,22 @@ async fn a_person_takes_along_everything_that_is_kept_of_them() {
 }
 
 #[tokio::test]
+async fn whoever_got_hold_of_a_session_cannot_guess_the_password_by_erasing() {
+    let desk = Desk::open().await;
+    let mut thief = signed_in(&desk).await;
+    let csrf = thief.get(&desk, "/account/erase").await.field("csrf", 0);
+    let mut statuses = Vec::new();
+    for _ in 0..60 {
+        statuses
+            .push(thief.post(&desk, "/account/erase", &[("csrf", &csrf), ("password", "wrong horse")]).await.status());
+    }
+    let checked = statuses.iter().filter(|status| **status == 403).count();
+    assert!((1..=40).contains(&checked) && statuses.ends_with(&[429]), "{statuses:?}");
+    let page = thief.post(&desk, "/account/erase", &[("csrf", &csrf), ("password", "correct horse")]).await;
+    assert_eq!(page.status(), 429, "right or wrong, it is not looked at");
+}
+
+#[tokio::test]
 async fn an_account_is_erased_by_its_owner_with_the_password_and_its_sessions_end() {
     let desk = Desk::open().await;
     known(&desk).await;

@@ -110,11 +110,11 @@ pub(super) async fn end(
     Extension(call): Extension<Arc<Call>>,
     wish: Result<Form<Wish>, FormRejection>,
 ) -> response::Response<Body> {
-    let Some(live) = call.visitor.session.clone() else { return sign_in(&call) };
     let wish = wish.map(|Form(wish)| wish).unwrap_or_default();
-    if !call.from_here || !call.rooms.forms.accepts_for(&wish.csrf, &live.key) {
-        return call.failure(StatusCode::FORBIDDEN, "forged-form", WayOn::Home);
-    }
+    let live = match call.signed(&wish.csrf) {
+        Ok(live) => live,
+        Err(answer) => return *answer,
+    };
     match carry_out(&call, &live, &wish).await {
         Ok(true) => signed_out(),
         Ok(false) if wish.others == "yes" => answer::see_other(&ReturnTo::parse("/account?done=others")),
@@ -141,11 +141,11 @@ pub(super) async fn end_all(
     Extension(call): Extension<Arc<Call>>,
     wish: Result<Form<Wish>, FormRejection>,
 ) -> response::Response<Body> {
-    let Some(live) = call.visitor.session.clone() else { return sign_in(&call) };
     let wish = wish.map(|Form(wish)| wish).unwrap_or_default();
-    if !call.from_here || !call.rooms.forms.accepts_for(&wish.csrf, &live.key) {
-        return call.failure(StatusCode::FORBIDDEN, "forged-form", WayOn::Home);
-    }
+    let live = match call.signed(&wish.csrf) {
+        Ok(live) => live,
+        Err(answer) => return *answer,
+    };
     match call.rooms.sessions.end_all(&live.session.subject, None, EndReason::Elsewhere, call.now).await {
         Ok(_) => signed_out(),
         Err(error) => call.store_away(&error),

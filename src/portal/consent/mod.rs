@@ -63,11 +63,11 @@ pub(super) async fn give(
     Extension(call): Extension<Arc<Call>>,
     asked: Result<Form<Asked>, FormRejection>,
 ) -> response::Response<Body> {
-    let Some(live) = call.visitor.session.clone() else { return account::sign_in(&call) };
     let asked = asked.map(|Form(asked)| asked).unwrap_or_default();
-    if !call.from_here || !call.rooms.forms.accepts_for(&asked.csrf, &live.key) {
-        return call.failure(StatusCode::FORBIDDEN, "forged-form", WayOn::Home);
-    }
+    let live = match call.signed(&asked.csrf) {
+        Ok(live) => live,
+        Err(answer) => return *answer,
+    };
     let Some(platform) = found(&call, &asked.platform) else { return unknown(&call) };
     if platform.attributes.join(" ") != asked.attributes {
         return page(&call, &asked);

@@ -14,8 +14,9 @@ use zeroize::Zeroizing;
 use super::call::Call;
 use super::failure::WayOn;
 use super::frame::{self, Frame, Who, rendered};
+use super::sign_in::count;
 use super::{account, answer};
-use crate::identity::SignInError;
+use crate::identity::{SignInError, Trial};
 use crate::session::{EndReason, Live, cookie};
 
 #[derive(Default, Deserialize)]
@@ -45,12 +46,12 @@ pub(super) async fn submit(
     Extension(call): Extension<Arc<Call>>,
     wish: Result<Form<Wish>, FormRejection>,
 ) -> response::Response<Body> {
-    let Some(live) = call.visitor.session.clone() else { return account::sign_in(&call) };
     let wish = wish.map(|Form(wish)| wish).unwrap_or_default();
     let password = Zeroizing::new(wish.password);
-    if !call.from_here || !call.rooms.forms.accepts_for(&wish.csrf, &live.key) {
-        return call.failure(StatusCode::FORBIDDEN, "forged-form", WayOn::Home);
-    }
+    let live = match call.signed(&wish.csrf) {
+        Ok(live) => live,
+        Err(answer) => return *answer,
+    };
     let rooms = &call.rooms;
     let subject = live.session.subject.as_str();
     let account = match rooms.accounts.get(subject).await {
@@ -58,6 +59,10 @@ pub(super) async fn submit(
         Ok(None) => return call.failure(StatusCode::NOT_FOUND, "no-route", WayOn::Home), // another realm's: nothing is kept here
         Err(error) => return call.identity_away(&error),
     };
+    // Whoever got hold of a session guesses the password here no faster than at sign-in.
+    if let Err(problem) = count(&call, Trial::Password, &account.login, &account.login).await {
+        return call.not_tried(problem);
+    }
     match rooms.accounts.verify(&account.login, &password, call.now).await {
         Ok(proven) if proven.id == account.id => {}
         Ok(_) | Err(SignInError::Refused) => return page(&call, Some(&live), true, StatusCode::FORBIDDEN),

@@ -368,12 +368,8 @@ fn fault(call: &Call, fault: Fault) -> response::Response<Body> {
     let (problem, page) = match fault {
         Fault::TooMany => return call.failure(StatusCode::CONFLICT, "factors-too-many", WayOn::Home),
         Fault::BadAddress => return call.failure(StatusCode::BAD_REQUEST, "bad-code-address", WayOn::Home),
-        Fault::Problem(Problem::TooMany(seconds)) => {
-            let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
-            return call.failure(StatusCode::TOO_MANY_REQUESTS, "tries-too-many", WayOn::Retry(seconds));
-        }
-        Fault::Problem(Problem::StoreAway | Problem::Busy) => {
-            return call.failure(StatusCode::SERVICE_UNAVAILABLE, "session-store-away", WayOn::Retry(5));
+        Fault::Problem(problem @ (Problem::TooMany(_) | Problem::StoreAway | Problem::Busy)) => {
+            return call.not_tried(problem);
         }
         Fault::Problem(_) => return call.failure(StatusCode::BAD_REQUEST, "factor-not-set", WayOn::Home),
         Fault::Again(problem, shown, aside) => {

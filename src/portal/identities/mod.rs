@@ -14,7 +14,6 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 
 use super::call::Call;
-use super::failure::WayOn;
 use super::frame::{self, Frame, rendered};
 use super::provider::{departing, stopped};
 use super::return_to::ReturnTo;
@@ -115,10 +114,10 @@ pub(super) async fn unlink(
 
 /// The session of somebody who filled in a form of ours and proved not long ago who they are.
 fn allowed(call: &Call, wish: &Wish) -> Result<Arc<Live>, Box<response::Response<Body>>> {
-    let Some(live) = call.visitor.session.clone() else { return Err(Box::new(sign_in())) };
-    if !call.from_here || !call.rooms.forms.accepts_for(&wish.csrf, &live.key) {
-        return Err(Box::new(call.failure(StatusCode::FORBIDDEN, "forged-form", WayOn::Home)));
+    if call.visitor.session.is_none() {
+        return Err(Box::new(sign_in())); // and back here, not to the account
     }
+    let live = call.signed(&wish.csrf)?;
     if !live.session.proves(Assurance::L1, Some(FRESH), call.now) {
         let again = format!("/sign-in?return_to={PATH}&max_age={}", FRESH.as_secs());
         return Err(Box::new(answer::see_other(&ReturnTo::parse(&again))));

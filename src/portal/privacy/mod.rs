@@ -13,7 +13,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::call::Call;
-use super::failure::WayOn;
 use super::frame::{self, Frame, rendered};
 use super::return_to::ReturnTo;
 use super::subject::as_what;
@@ -87,11 +86,11 @@ pub(super) async fn withdraw(
     Extension(call): Extension<Arc<Call>>,
     wish: Result<Form<Wish>, FormRejection>,
 ) -> response::Response<Body> {
-    let Some(live) = call.visitor.session.clone() else { return account::sign_in(&call) };
     let wish = wish.map(|Form(wish)| wish).unwrap_or_default();
-    if !call.from_here || !call.rooms.forms.accepts_for(&wish.csrf, &live.key) {
-        return call.failure(StatusCode::FORBIDDEN, "forged-form", WayOn::Home);
-    }
+    let live = match call.signed(&wish.csrf) {
+        Ok(live) => live,
+        Err(answer) => return *answer,
+    };
     let Ok(platform) = wish.platform.parse::<PlatformId>() else { return answer::see_other(&ReturnTo::parse(PATH)) };
     let (people, subject) = (&call.rooms.people, &live.session.subject);
     let actor = people.actor(subject);
@@ -107,11 +106,11 @@ pub(super) async fn export(
     Extension(call): Extension<Arc<Call>>,
     wish: Result<Form<Wish>, FormRejection>,
 ) -> response::Response<Body> {
-    let Some(live) = call.visitor.session.clone() else { return account::sign_in(&call) };
     let wish = wish.map(|Form(wish)| wish).unwrap_or_default();
-    if !call.from_here || !call.rooms.forms.accepts_for(&wish.csrf, &live.key) {
-        return call.failure(StatusCode::FORBIDDEN, "forged-form", WayOn::Home);
-    }
+    let live = match call.signed(&wish.csrf) {
+        Ok(live) => live,
+        Err(answer) => return *answer,
+    };
     let subject = live.session.subject.as_str();
     let sessions = match call.rooms.sessions.of_subject(subject, call.now).await {
         Ok(sessions) => sessions,

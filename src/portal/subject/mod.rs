@@ -94,11 +94,11 @@ pub(super) async fn switch(
     Extension(call): Extension<Arc<Call>>,
     wish: Result<Form<Wish>, FormRejection>,
 ) -> response::Response<Body> {
-    let Some(live) = call.visitor.session.clone() else { return account::sign_in(&call) };
     let wish = wish.map(|Form(wish)| wish).unwrap_or_default();
-    if !call.from_here || !call.rooms.forms.accepts_for(&wish.csrf, &live.key) {
-        return call.failure(StatusCode::FORBIDDEN, "forged-form", WayOn::Home);
-    }
+    let live = match call.signed(&wish.csrf) {
+        Ok(live) => live,
+        Err(answer) => return *answer,
+    };
     let counted = |result: &str| call.rooms.metrics.subject_switches.with_label_values(&[result]).inc();
     match switched(&call, &live, &wish.subject).await {
         Ok(Some(id)) => {
