@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use yimen::config::{SessionConfig, SessionStoreConfig};
 use yimen::domain::Timestamp;
-use yimen::session::{EndReason, SessionKey};
+use yimen::session::{EndReason, SessionError, SessionKey};
 
 use crate::support::node::{Node, config, session};
 use crate::support::redis::Redis;
@@ -39,6 +39,19 @@ async fn rotation_leaves_only_the_new_session() {
         assert!(!node.knows(&old, now).await && node.knows(&new, now).await);
     }
     assert_eq!(node.metrics.sessions_ended.with_label_values(&["replaced"]).get(), 1);
+}
+
+#[tokio::test]
+async fn a_session_that_ended_on_another_node_does_not_go_on_here() {
+    let place = sqlite();
+    let (node, other) = (node(&place).await, node(&place).await);
+    let now = Timestamp::now();
+    let id = node.sign_in("alice", now).await;
+    assert!(node.knows(&id, now).await, "and keeps it in memory");
+    other.sessions.end_all("alice", None, EndReason::Operator, now).await.unwrap();
+    let proven_meanwhile = node.sessions.go_on(session("alice", now), &id.key(), now).await;
+    assert!(matches!(proven_meanwhile, Err(SessionError::Gone)), "{:?}", proven_meanwhile.err());
+    assert_eq!(node.sessions.of_subject("alice", now).await.unwrap().len(), 0);
 }
 
 #[tokio::test]

@@ -42,6 +42,7 @@ on_both! {
     a_session_is_there_until_it_is_deleted
     a_session_is_forgotten_at_its_expiry
     rotation_ends_the_old_one_in_the_same_step
+    a_session_goes_on_under_another_id_only_while_it_is_there
     the_oldest_end_above_the_limit
     twenty_at_once_keep_to_the_limit
     a_touch_moves_forward_only_and_brings_nothing_back
@@ -75,6 +76,7 @@ fn put<'a>(key: &'a SessionKey, subject: &'a str, now: Timestamp) -> PutSession<
         labels: &[],
         replaces: None,
         carries: false,
+        goes_on: false,
         begun_at: now,
         expires_at: now.plus(HOUR),
         ends_at: now.plus(2 * HOUR),
@@ -129,6 +131,18 @@ async fn rotation_ends_the_old_one_in_the_same_step(store: &ShortLived) {
     assert_eq!(listed(store, "alice").await, [key(2)]);
     let ended = store.put_session(PutSession { replaces: Some(&key(1)), ..put(&key(3), "bob", now()) }).await.unwrap();
     assert_eq!(ended.all, [], "what is gone already does not stop a sign-in");
+}
+
+async fn a_session_goes_on_under_another_id_only_while_it_is_there(store: &ShortLived) {
+    let goes_on = |to: SessionKey, from: SessionKey| async move {
+        store.put_session(PutSession { replaces: Some(&from), goes_on: true, ..put(&to, "alice", now()) }).await
+    };
+    store.put_session(put(&key(1), "alice", now())).await.unwrap();
+    assert_eq!(goes_on(key(2), key(1)).await.unwrap().all, [key(1)]);
+    store.delete(&key(2)).await.unwrap();
+    let late = goes_on(key(3), key(2)).await;
+    assert!(matches!(late, Err(StoreError::SessionGone)), "{late:?}");
+    assert!(!there(store, &key(3)).await);
 }
 
 async fn the_oldest_end_above_the_limit(store: &ShortLived) {

@@ -14,6 +14,9 @@ pub enum SessionError {
     /// A child session cannot begin any more.
     #[error("the session above this one has ended; sign in again")]
     ParentGone,
+    /// A session cannot go on any more.
+    #[error("the session that was to go on has ended; sign in again")]
+    Gone,
     /// The system gave no randomness.
     #[error("no session can begin: the system has no randomness; look at /dev/urandom")]
     NoRandomness,
@@ -41,6 +44,7 @@ impl From<StoreError> for SessionError {
         match error {
             StoreError::Away { .. } => Self::StoreAway, // the guard has logged and counted the cause
             StoreError::ParentGone => Self::ParentGone,
+            StoreError::SessionGone => Self::Gone,
             error => Self::Store(error),
         }
     }

@@ -170,8 +170,24 @@ impl Sessions {
     /// person stays the same, clients that the replaced session has signed on to go on with the new one.
     pub async fn begin(
         &self,
+        session: Session,
+        replaces: Option<&SessionKey>,
+        now: Timestamp,
+    ) -> Result<SessionId, SessionError> {
+        self.put(session, replaces, false, now).await
+    }
+
+    /// A session under a new id, changed: its person has proven more, or acts for somebody else. `Gone`: it has ended meanwhile,
+    /// here or on another node, and does not come back by this.
+    pub async fn go_on(&self, session: Session, from: &SessionKey, now: Timestamp) -> Result<SessionId, SessionError> {
+        self.put(session, Some(from), true, now).await
+    }
+
+    async fn put(
+        &self,
         mut session: Session,
         replaces: Option<&SessionKey>,
+        goes_on: bool,
         now: Timestamp,
     ) -> Result<SessionId, SessionError> {
         let now = self.clock.at(now);
@@ -192,6 +208,7 @@ impl Sessions {
             labels: if session.parent.is_none() { &labels } else { &[] },
             replaces,
             carries,
+            goes_on,
             begun_at: now,
             expires_at: self.forgotten_at(now, &session),
             ends_at: session.ends_at,

@@ -67,6 +67,9 @@ pub enum StoreError {
     /// A child session was put under a parent that has ended.
     #[error("the session above this one has ended; sign in again")]
     ParentGone,
+    /// A session was to go on under another id, and has ended meanwhile.
+    #[error("the session that was to go on has ended; sign in again")]
+    SessionGone,
     /// A file or folder of ours cannot be used.
     #[error("{} cannot be used: {source}; look at its owner, its mode and the free space", path.display())]
     File {

@@ -33,6 +33,9 @@ pub struct PutSession<'a> {
     pub replaces: Option<&'a SessionKey>,
     /// Whether the replaced session's sign-ons go over to this one: it is the same person, with another id.
     pub carries: bool,
+    /// Whether this is the replaced session itself under another id, which begins only while that one is there: one that ended
+    /// while its person proved more must not come back.
+    pub goes_on: bool,
     /// Now.
     pub begun_at: Timestamp,
     /// When the store may forget it if nobody touches it.
@@ -139,7 +142,7 @@ impl ShortLived {
     }
 
     /// Puts a session, ends the one it replaces and the oldest ones above the subject's limit, all in one step.
-    /// `ParentGone` when its parent has ended.
+    /// `ParentGone` when its parent has ended, `SessionGone` when the session that goes on has.
     pub async fn put_session(&self, put: PutSession<'_>) -> Result<Ended, StoreError> {
         self.mend();
         let subject = self.names.subject(put.subject);

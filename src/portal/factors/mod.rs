@@ -23,13 +23,13 @@ use super::failure::WayOn;
 use super::frame::{self, Frame, rendered};
 use super::return_to::ReturnTo;
 use super::sign_in::{Problem, count, own_session};
-use super::{answer, arrival, when};
+use super::{account, answer, arrival, when};
 use crate::domain::Assurance;
 use crate::identity::{
     Factor, FactorError, FactorKind, IdentityError, Login, MESSAGE_LIFE, Password, TotpSecret, Trial,
 };
 use crate::portal::language::Language;
-use crate::session::{EndReason, Live, SessionId, SessionKey, cookie};
+use crate::session::{EndReason, Live, SessionError, SessionId, SessionKey, cookie};
 
 const PAGE: &str = "/account";
 /// How long ago the person may have proven who they are to change what they sign in with (ASVS 5.0, 7.5.1).
@@ -236,6 +236,7 @@ async fn new_password(call: &Call, live: &Live, login: &str, password: Zeroizing
     let ended = call.rooms.sessions.end_all(subject, Some(&live.key), reason, call.now).await;
     match (ended, arrival::renew(call, live, live.session.clone()).await) {
         (Ok(_), Ok(id)) => answer::with_cookie(answer::see_other(&ReturnTo::parse(PAGE)), &cookie::set(&id)),
+        (Ok(_), Err(SessionError::Gone)) => account::sign_in(call),
         _ => fault(call, Problem::StoreAway.into()),
     }
 }

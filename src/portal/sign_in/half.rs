@@ -110,7 +110,10 @@ pub(super) async fn arrive(
         Some((live, _)) => arrival::prove(call, live, proof).await,
         None => arrival::begin(call, person(account), proof).await,
     };
-    let id = begun.map_err(|_| Problem::StoreAway)?;
+    let id = begun.map_err(|error| match error {
+        SessionError::Gone => Problem::HalfGone,
+        _ => Problem::StoreAway,
+    })?;
     call.count_sign_in(if same.is_some() { "stepped_up" } else { "ok" });
     let mut response = answer::with_cookie(answer::see_other(&wanted.return_to), &cookie::set(&id));
     if let Some(known) = call.known.with(&call.rooms.forms, &account.login) {

@@ -16,10 +16,10 @@ use super::call::Call;
 use super::failure::WayOn;
 use super::frame::{self, Frame, rendered};
 use super::return_to::ReturnTo;
-use super::{Language, account, answer};
+use super::{Language, account, answer, arrival};
 use crate::domain::{Represented, SubjectKind, SubjectRole};
 use crate::identity::IdentityError;
-use crate::session::{Live, Session, SessionId, cookie};
+use crate::session::{Live, Session, SessionError, SessionId, cookie};
 
 /// The value of the form for the person themselves.
 pub(super) const SELF: &str = "self";
@@ -129,8 +129,11 @@ async fn switched(call: &Call, live: &Live, wanted: &str) -> Result<Option<Sessi
     let about = represented.as_ref().map_or_else(|| SELF.to_owned(), |role| format!("{} {}", role.role, role.usc));
     call.recorded("switch-subject", subject, &about).await.map_err(|error| away(&error))?;
     let session = Session { represented, roles, ..live.session.clone() };
-    let begun = call.rooms.sessions.begin(session, Some(&live.key), call.now).await;
-    begun.map(Some).map_err(|error| Box::new(call.store_away(&error)))
+    match arrival::renew(call, live, session).await {
+        Ok(id) => Ok(Some(id)),
+        Err(SessionError::Gone) => Err(Box::new(account::sign_in(call))),
+        Err(error) => Err(Box::new(call.store_away(&error))),
+    }
 }
 
 fn choices(session: &Session, roles: &[Represented], needs: Option<SubjectKind>, language: Language) -> Vec<Choice> {

@@ -56,10 +56,12 @@ impl RedisStore {
                     .arg(put.replaces.map(SessionKey::hex).unwrap_or_default())
                     .arg(put.parent.map(SessionKey::hex).unwrap_or_default())
                     .arg(labels.join(" "))
-                    .arg(if put.carries { "1" } else { "" }),
+                    .arg(if put.carries { "1" } else { "" })
+                    .arg(if put.goes_on { "1" } else { "" }),
             )
             .await?;
-        let (all, above_limit) = ended.ok_or(StoreError::ParentGone)?;
+        let gone = if put.goes_on { StoreError::SessionGone } else { StoreError::ParentGone };
+        let (all, above_limit) = ended.ok_or(gone)?;
         Ok(Ended { all: keys(&all)?, above_limit: keys(&above_limit)? })
     }
 

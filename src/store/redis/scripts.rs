@@ -55,12 +55,14 @@ local function carry(from, to, life)
 end
 "#;
 
-/// Answers nil when the parent has ended, else all that ended and those that had to make room. Sessions that expired are still
+/// Answers nil when the parent, or the session that goes on, has ended, else all that ended and those that had to make room. Sessions that expired are still
 /// in the subject's index and leave it here; the oldest other than the new one end until the limit is kept: by another node's clock the new one may not be the newest.
 const PUT: &str = r#"
 local key, subject, value, now, life, absolute = ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]
 local max, replaces, parent, labels, carries = tonumber(ARGV[11]), ARGV[12], ARGV[13], ARGV[14], ARGV[15]
+local goes_on = ARGV[16]
 if parent ~= '' and redis.call('EXISTS', SESSION .. parent) == 0 then return nil end
+if goes_on == '1' and redis.call('EXISTS', SESSION .. replaces) == 0 then return nil end
 if replaces ~= '' and carries == '1' then carry(replaces, key, absolute) end
 if replaces ~= '' then finish(replaces) end
 if parent ~= '' then

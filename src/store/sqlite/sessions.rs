@@ -17,14 +17,15 @@ impl SqliteStore {
     ) -> Result<Ended, StoreError> {
         let (mut ended, mut above) = (Vec::new(), Vec::new());
         let mut writing = self.writing().await?;
-        if let Some(parent) = put.parent {
-            let there: Option<i64> = sqlx::query_scalar("SELECT 1 FROM session WHERE key = $1 AND expires_at > $2")
-                .bind(parent.bytes().as_slice())
-                .bind(number(put.begun_at))
-                .fetch_optional(&mut *writing)
-                .await
-                .map_err(failed)?;
-            there.ok_or(StoreError::ParentGone)?;
+        if let Some(parent) = put.parent
+            && !is_there(&mut writing, parent, put.begun_at).await?
+        {
+            return Err(StoreError::ParentGone);
+        }
+        if let Some(replaced) = put.replaces.filter(|_| put.goes_on)
+            && !is_there(&mut writing, replaced, put.begun_at).await?
+        {
+            return Err(StoreError::SessionGone);
         }
         if let Some(replaced) = put.replaces {
             if put.carries {
@@ -157,6 +158,21 @@ impl SqliteStore {
         self.commit(writing).await?;
         Ok(ended)
     }
+}
+
+/// Whether a session has not ended.
+pub(super) async fn is_there(
+    reading: &mut SqliteConnection,
+    key: &SessionKey,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let there: Option<i64> = sqlx::query_scalar("SELECT 1 FROM session WHERE key = $1 AND expires_at > $2")
+        .bind(key.bytes().as_slice())
+        .bind(number(now))
+        .fetch_optional(reading)
+        .await
+        .map_err(failed)?;
+    Ok(there.is_some())
 }
 
 /// The oldest sessions of the subject, as many as must end so that one more keeps to the limit.

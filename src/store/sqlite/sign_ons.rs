@@ -2,7 +2,7 @@
 
 use sqlx::{Row, SqliteConnection};
 
-use super::sessions::{key, number};
+use super::sessions::{is_there, key, number};
 use super::{SqliteStore, failed};
 use crate::domain::Timestamp;
 use crate::store::keys::Tag;
@@ -16,13 +16,9 @@ impl SqliteStore {
         now: Timestamp,
     ) -> Result<Vec<u8>, StoreError> {
         let mut writing = self.writing().await?;
-        let there: Option<i64> = sqlx::query_scalar("SELECT 1 FROM session WHERE key = $1 AND expires_at > $2")
-            .bind(put.parent.bytes().as_slice())
-            .bind(number(now))
-            .fetch_optional(&mut *writing)
-            .await
-            .map_err(failed)?;
-        there.ok_or(StoreError::ParentGone)?;
+        if !is_there(&mut writing, put.parent, now).await? {
+            return Err(StoreError::ParentGone);
+        }
         let insert = "INSERT INTO sign_on (key, parent, client, value, expires_at) VALUES ($1, $2, $3, $4, $5) \
                       ON CONFLICT (parent, client) DO NOTHING";
         sqlx::query(insert)
