@@ -2,7 +2,7 @@
 //! platforms behind the proxy.
 
 use serde_json::json;
-use yimen::domain::{Personal, SubjectRole};
+use yimen::domain::{Personal, SubjectRole, Timestamp};
 use yimen::identity::{By, Grant};
 use yimen::issuer::Step;
 use yimen::session::Session;
@@ -70,6 +70,21 @@ async fn a_role_that_has_ended_is_acted_in_at_no_client() {
     let later = provider.begun(session, None).await;
     let answer = provider.answered(Some(&later), &[]).await;
     assert_eq!(answer["error"], "interaction_required");
+}
+
+#[tokio::test]
+async fn what_a_client_is_given_ends_with_the_last_day_of_the_role() {
+    let provider = Provider::open().await;
+    let left = Timestamp::end_of(provider.now().day()).since(provider.now());
+    provider.passes((left.as_secs() + 86_400).saturating_sub(60)); // a minute before some midnight in China
+    let session = acting(&provider, "wang").await;
+    let live = provider.begun(session, None).await;
+    let tokens = provider.tokens(&live, "hall").await;
+    let life = tokens.body["expires_in"].as_u64().unwrap();
+    assert!((1..=61).contains(&life), "{life}");
+    assert_eq!(userinfo(&provider, &tokens).await.status, 200);
+    provider.passes(life + 1);
+    assert_eq!(userinfo(&provider, &tokens).await.status, 401);
 }
 
 #[tokio::test]

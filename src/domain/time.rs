@@ -42,6 +42,12 @@ impl Timestamp {
         CHINA.to_datetime(jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX)).date()
     }
 
+    /// The end of a day in China: the first moment of the next.
+    pub fn end_of(day: Date) -> Self {
+        let next = day.tomorrow().and_then(|next| CHINA.to_timestamp(next.at(0, 0, 0, 0)));
+        next.ok().and_then(|next| u64::try_from(next.as_millisecond()).ok()).map_or(Self(u64::MAX), Self)
+    }
+
     /// This time and `duration` more; stops at the end of time.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
@@ -51,5 +57,23 @@ impl Timestamp {
     /// How long since `earlier`; zero when the clock went back.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_day_ends_where_the_next_one_begins(millis in 0..4_102_444_800_000_u64) {
+            let time = Timestamp::from_millis(millis);
+            let end = Timestamp::end_of(time.day());
+            prop_assert!(end > time && end.since(time) <= Duration::from_secs(86_400));
+            prop_assert_eq!(Timestamp::from_millis(end.millis() - 1).day(), time.day());
+            prop_assert_eq!(end.day(), time.day().tomorrow().unwrap());
+        }
     }
 }

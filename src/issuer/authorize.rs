@@ -225,7 +225,8 @@ impl Issuer {
         SubjectClaims::of(&consent::subject(session), asked, pairwise)
     }
 
-    /// A code for this client; `None`: the session has ended meanwhile.
+    /// A code for this client; `None`: the session has ended meanwhile. What is given by it ends with the session, and with the last
+    /// day of the role that it acts in.
     async fn code(
         &self,
         request: &Request,
@@ -248,7 +249,7 @@ impl Issuer {
             acr: session.assurance,
             amr: session.methods.clone(),
             auth_time: session.authenticated_at.seconds(),
-            ends_at: session.ends_at,
+            ends_at: ends_at(session),
         };
         let authorized = Authorized {
             grant,
@@ -296,4 +297,9 @@ impl Issuer {
             [("error", Some(code)), ("error_description", Some(why)), ("state", state), ("iss", Some(&*self.origin))];
         Step::Client { address: address::with(redirect_uri, &parameters), by_page }
     }
+}
+
+fn ends_at(session: &Session) -> Timestamp {
+    let role = session.represented.as_ref().map(|represented| Timestamp::end_of(represented.valid_until));
+    role.map_or(session.ends_at, |role| role.min(session.ends_at))
 }

@@ -27,7 +27,7 @@ pub(super) struct Grant {
     pub(super) acr: Assurance,
     pub(super) amr: Vec<String>,
     pub(super) auth_time: u64,
-    /// The absolute end of the session.
+    /// The absolute end of the session, or of the role that it acts in.
     pub(super) ends_at: Timestamp,
 }
 
