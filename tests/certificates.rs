@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 
+use crate::support::clerk::on_machine;
 use crate::support::filing::Filing;
 use crate::support::gateway::Gateway;
 use crate::support::platform::RecordingPlatform;
@@ -145,53 +146,110 @@ async fn check_names_every_wrong_pair_of_the_folder_and_a_start_leaves_them_out(
     assert!(gateway.process.errors().contains("certificate not loaded, left out"), "{}", gateway.process.errors());
 }
 
-#[tokio::test]
-async fn a_caller_of_the_management_api_shows_a_certificate_where_that_is_set() {
-    let authority = |name: &str| {
-        let mut parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
-        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let key = rcgen::KeyPair::generate().unwrap();
-        (parameters.self_signed(&key).unwrap().pem(), rcgen::Issuer::new(parameters, key))
-    };
-    let caller = |issuer: &rcgen::Issuer<'_, rcgen::KeyPair>| {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let parameters = rcgen::CertificateParams::new(vec!["caller".to_owned()]).unwrap();
-        let made = parameters.signed_by(&key, issuer).unwrap();
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, made.der());
-        let fingerprint: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        let pem = made.pem() + &key.serialize_pem();
-        (reqwest::Identity::from_pem(pem.as_bytes()).unwrap(), fingerprint)
-    };
-    let (ours, others) = (authority("ours"), authority("others"));
-    let (named, fingerprint) = caller(&ours.1);
+/// Who signs callers' certificates: its own certificate (PEM), and what it signs with.
+fn authority(name: &str) -> (String, rcgen::Issuer<'static, rcgen::KeyPair>) {
+    let mut parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = rcgen::KeyPair::generate().unwrap();
+    (parameters.self_signed(&key).unwrap().pem(), rcgen::Issuer::new(parameters, key))
+}
+
+/// A caller's certificate with its key, and its fingerprint.
+fn caller(issuer: &rcgen::Issuer<'_, rcgen::KeyPair>) -> (reqwest::Identity, String) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let parameters = rcgen::CertificateParams::new(vec!["caller".to_owned()]).unwrap();
+    let made = parameters.signed_by(&key, issuer).unwrap();
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, made.der());
+    let fingerprint: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let pem = made.pem() + &key.serialize_pem();
+    (reqwest::Identity::from_pem(pem.as_bytes()).unwrap(), fingerprint)
+}
+
+fn named(fingerprint: &str, principal: &str, role: &str) -> String {
+    format!(
+        "[[management.caller]]\nfingerprint = \"{fingerprint}\"\nprincipal = \"{principal}\"\nrole = \"{role}\"\n\
+         division = \"330000\"\n"
+    )
+}
+
+/// A gateway whose management listener asks for certificates of this authority, and where it listens.
+async fn gateway_that_asks(authority: &str, callers: String, more: &[&str]) -> (Gateway, SocketAddr) {
     let listen = SocketAddr::from(([127, 0, 0, 1], crate::support::free_port()));
     let gateway = Gateway::with(|setup| {
         let folder = setup.folder.path().to_owned();
-        fs::write(folder.join("callers.pem"), &ours.0).unwrap();
+        fs::write(folder.join("callers.pem"), authority).unwrap();
         setup.set("management.listen", listen.to_string());
         for (key, file) in [("certificate", "certificate.pem"), ("key", "key.pem"), ("client_ca", "callers.pem")] {
             setup.set(&format!("management.{key}"), folder.join(file).display().to_string());
         }
-        setup.more = format!(
-            "[[management.caller]]\nfingerprint = \"{fingerprint}\"\nprincipal = \"li.lei\"\nrole = \"viewer\"\n\
-             division = \"330000\"\n"
-        );
+        for key in more {
+            setup.set(key, true);
+        }
+        setup.more = callers;
     })
     .await;
-    let asks = |identity: Option<reqwest::Identity>| async move {
-        let client = crate::support::client().tls_danger_accept_invalid_certs(true);
-        let client = identity
-            .map_or_else(|| crate::support::client().tls_danger_accept_invalid_certs(true), |own| client.identity(own));
-        let asked = client.build().unwrap().get(format!("https://{listen}/v1/platforms")).send().await;
-        asked.ok().map(|answer| answer.status().as_u16())
+    (gateway, listen)
+}
+
+/// The answer to a call; `None` where no connection comes about.
+async fn asks(listen: SocketAddr, own: Option<reqwest::Identity>, token: Option<&str>) -> Option<(u16, String)> {
+    let client = crate::support::client().tls_danger_accept_invalid_certs(true);
+    let client = match own {
+        Some(own) => client.identity(own),
+        None => client,
     };
-    assert_eq!(asks(Some(named)).await, Some(200), "it speaks for somebody");
-    assert_eq!(asks(Some(caller(&ours.1).0)).await, Some(401), "it is nobody's");
-    assert_eq!(asks(Some(caller(&others.1).0)).await, None, "signed by somebody else");
-    assert_eq!(asks(None).await, None, "no certificate");
+    let mut asked = client.build().unwrap().get(format!("https://{listen}/v1/platforms"));
+    if let Some(token) = token {
+        asked = asked.bearer_auth(token);
+    }
+    let answer = asked.send().await.ok()?;
+    Some((answer.status().as_u16(), answer.text().await.unwrap()))
+}
+
+#[tokio::test]
+async fn a_caller_of_the_management_api_shows_a_certificate_where_that_is_set() {
+    let (ours, others) = (authority("ours"), authority("others"));
+    let (known, fingerprint) = caller(&ours.1);
+    let (gateway, listen) = gateway_that_asks(&ours.0, named(&fingerprint, "li.lei", "viewer"), &[]).await;
+    let status = async |own| asks(listen, own, None).await.map(|(status, _)| status);
+    assert_eq!(status(Some(known)).await, Some(200), "it speaks for somebody");
+    assert_eq!(status(Some(caller(&ours.1).0)).await, Some(401), "it is nobody's");
+    assert_eq!(status(Some(caller(&others.1).0)).await, None, "signed by somebody else");
+    assert_eq!(status(None).await, None, "no certificate");
     let plain = crate::support::client().build().unwrap().get(format!("http://{listen}/v1/platforms")).send().await;
     assert!(plain.is_err(), "no TLS");
     drop(gateway);
+}
+
+#[tokio::test]
+async fn an_operator_shows_a_token_and_a_certificate_of_the_same_person() {
+    let ours = authority("ours");
+    let [(li, of_li), (wang, of_wang), (viewer, of_viewer)] = [(); 3].map(|()| caller(&ours.1));
+    let callers = [
+        named(&of_li, "li.lei", "operator"),
+        named(&of_wang, "wang.wu", "operator"),
+        named(&of_viewer, "li.lei", "viewer"),
+    ];
+    let (gateway, listen) = gateway_that_asks(&ours.0, callers.concat(), &["management.operators_two_factors"]).await;
+    let token = |role: &str| {
+        let words = format!("token issue --role {role} --division 330000 --principal li.lei");
+        let issued = on_machine(&gateway, &words.split(' ').collect::<Vec<_>>());
+        String::from_utf8(issued.stdout).unwrap().trim().to_owned()
+    };
+    let (operator, auditor) = (token("operator"), token("auditor"));
+    let status = async |own: &reqwest::Identity, token| asks(listen, Some(own.clone()), token).await.unwrap();
+    assert_eq!(status(&li, Some(&operator)).await.0, 200, "both, of one person");
+    for (own, token, why) in [
+        (&li, None, "a certificate alone"),
+        (&wang, Some(operator.as_str()), "somebody else's certificate"),
+        (&viewer, Some(operator.as_str()), "a certificate for another role"),
+        (&caller(&ours.1).0, Some(operator.as_str()), "nobody's certificate"),
+    ] {
+        let (status, problem) = status(own, token).await;
+        assert_eq!(status, 401, "{why}");
+        assert!(problem.contains("second-factor-needed") && problem.contains("li.lei") || token.is_none(), "{problem}");
+    }
+    assert_eq!(status(&wang, Some(&auditor)).await.0, 200, "other roles have one");
 }
 
 /// An authority of a test with the tools that authorities use, in a folder of its own.

@@ -191,12 +191,21 @@ impl Reading<'_> {
             fields.mistake(&fields.spot("certificate"), "TLS, since tokens would go in clear", Some(hint));
         }
         let callers: Vec<_> = fields.tables("caller").into_iter().filter_map(callers::caller).collect();
-        if !callers.is_empty() && tls.as_ref().is_none_or(|tls| tls.client_ca.is_none()) {
+        let operators_two_factors = fields.flag("operators_two_factors", !listen.ip().is_loopback());
+        let no_authority = tls.as_ref().is_none_or(|tls| tls.client_ca.is_none());
+        if no_authority && !callers.is_empty() {
             let hint = "write `client_ca`, the authority that signed their certificates".to_owned();
             fields.mistake(&fields.spot("client_ca"), "an authority, since callers are named", Some(hint));
+        } else if no_authority && operators_two_factors {
+            let hint = "write `client_ca` and name operators' certificates in `[[management.caller]]`, or `operators_two_factors = false`";
+            fields.mistake(
+                &fields.spot("client_ca"),
+                "an authority, since operators need two factors",
+                Some(hint.to_owned()),
+            );
         }
         fields.finish();
-        ManagementConfig { listen, tls, callers }
+        ManagementConfig { listen, tls, callers, operators_two_factors }
     }
 
     /// Certificate and key, or none; with an authority for callers or without.
@@ -615,7 +624,11 @@ mod tests {
     fn an_open_management_listener_needs_tls() {
         let open = format!("{SMALLEST}[management]\nlisten = \"0.0.0.0:8444\"\n");
         assert!(told(&open)[0].contains("management.certificate"), "{:#?}", told(&open));
-        assert!(told(&format!("{open}certificate = \"c\"\nkey = \"k\"\n")).is_empty());
+        let with_tls = format!("{open}certificate = \"c\"\nkey = \"k\"\n");
+        let mistakes = told(&with_tls);
+        assert!(mistakes.len() == 1 && mistakes[0].contains("management.client_ca"), "{mistakes:#?}");
+        assert!(told(&format!("{with_tls}client_ca = \"a\"\n")).is_empty());
+        assert!(told(&format!("{with_tls}operators_two_factors = false\n")).is_empty());
         assert!(told(&format!("{open}certificate = \"c\"\n")).iter().any(|line| line.contains("management.key")));
     }
 

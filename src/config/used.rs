@@ -101,6 +101,9 @@ pub struct ManagementConfig {
     pub tls: Option<ManagementTls>,
     /// Client certificates, and for whom they speak (none).
     pub callers: Vec<CertificateCaller>,
+    /// Whether operators must show a token and a certificate of their own (where `listen` is not loopback: on the machine itself its
+    /// own sign-in was the other factor).
+    pub operators_two_factors: bool,
 }
 
 /// A client certificate that speaks for somebody at the management API.

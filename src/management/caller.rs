@@ -1,5 +1,5 @@
 //! Who calls: a token, or a client certificate that the settings name. A call that shows a token is the token's, whatever
-//! certificate the connection has.
+//! certificate the connection has; an operator's has both, of one person, where two factors are asked for.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::fault::Fault;
 use crate::config::CertificateCaller;
-use crate::domain::{Actor, DivisionCode, Right, Timestamp};
+use crate::domain::{Actor, DivisionCode, Right, Role, Timestamp};
 use crate::identity::Tokens;
 use crate::metrics::Metrics;
 
@@ -64,12 +64,13 @@ impl Caller {
 pub(super) struct Callers {
     tokens: Tokens,
     certificates: HashMap<[u8; 32], CertificateCaller>,
+    operators_two_factors: bool,
 }
 
 impl Callers {
-    pub(super) fn new(tokens: Tokens, certificates: &[CertificateCaller]) -> Self {
+    pub(super) fn new(tokens: Tokens, certificates: &[CertificateCaller], operators_two_factors: bool) -> Self {
         let certificates = certificates.iter().map(|caller| (caller.fingerprint, caller.clone())).collect();
-        Self { tokens, certificates }
+        Self { tokens, certificates, operators_two_factors }
     }
 
     /// Who calls. One look-up by hash for any token, right or wrong.
@@ -85,6 +86,7 @@ impl Callers {
             (None, Some(certificate)) => self.by_certificate(certificate),
             (None, None) => Err(Fault::NoCredentials),
         };
+        let admitted = admitted.and_then(|caller| self.surely(caller, certificate));
         let result = match &admitted {
             Ok(Caller { shown: Shown::Token { .. }, .. }) => "token",
             Ok(Caller { shown: Shown::Certificate, .. }) => "certificate",
@@ -104,6 +106,20 @@ impl Callers {
         let found = self.tokens.admit(token, now).await?.ok_or(Fault::TokenRefused)?;
         let shown = Shown::Token { id: found.id, expires_at: found.expires_at };
         Ok(Caller { actor: found.actor, scope: found.scope, shown })
+    }
+
+    /// An operator who changes what a region's people are sent to is known by two things that nobody loses at once: a token, and the
+    /// key of a certificate that is named for the same person in the same role.
+    fn surely(&self, caller: Caller, certificate: Option<PeerCertificate>) -> Result<Caller, Fault> {
+        if !self.operators_two_factors || caller.actor.role != Role::Operator {
+            return Ok(caller);
+        }
+        let named = certificate.and_then(|PeerCertificate(fingerprint)| self.certificates.get(&fingerprint));
+        let same = |named: &CertificateCaller| {
+            named.actor.role == Role::Operator && named.actor.principal == caller.actor.principal
+        };
+        let both = matches!(caller.shown, Shown::Token { .. }) && named.is_some_and(same);
+        if both { Ok(caller) } else { Err(Fault::SecondFactorNeeded(caller.actor.principal)) }
     }
 
     fn by_certificate(&self, PeerCertificate(fingerprint): PeerCertificate) -> Result<Caller, Fault> {

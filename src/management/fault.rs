@@ -23,6 +23,11 @@ pub(super) enum Fault {
     TokenRefused,
     #[error("this certificate is nobody's here; put its SHA-256 fingerprint into `[[management.caller]]`")]
     CertificateUnknown,
+    #[error(
+        "an operator shows two things: a token of {0}, and a client certificate that `[[management.caller]]` names for {0} in the role \
+         operator; show the other one too"
+    )]
+    SecondFactorNeeded(PrincipalId),
     #[error("{principal} lacks the right `{right}` on {object}; {hint}")]
     Forbidden { right: Right, principal: PrincipalId, object: String, hint: &'static str },
     #[error("there is no {0}; look for it in the list")]
@@ -85,6 +90,7 @@ impl Fault {
             Self::NoCredentials => (StatusCode::UNAUTHORIZED, "credentials-needed"),
             Self::TokenRefused => (StatusCode::UNAUTHORIZED, "token-refused"),
             Self::CertificateUnknown => (StatusCode::UNAUTHORIZED, "certificate-unknown"),
+            Self::SecondFactorNeeded(_) => (StatusCode::UNAUTHORIZED, "second-factor-needed"),
             Self::Forbidden { .. } => (StatusCode::FORBIDDEN, "forbidden"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not-found"),
             Self::NoResource => (StatusCode::NOT_FOUND, "no-resource"),
@@ -152,6 +158,11 @@ impl Fault {
             Self::TokenRefused | Self::CertificateUnknown => {
                 fields.push((WWW_AUTHENTICATE, "Bearer realm=\"yimen\", error=\"invalid_token\"".to_owned()));
             }
+            // RFC 9470 section 3.
+            Self::SecondFactorNeeded(_) => fields.push((
+                WWW_AUTHENTICATE,
+                "Bearer realm=\"yimen\", error=\"insufficient_user_authentication\"".to_owned(),
+            )),
             Self::Method { allow } => fields.push((ALLOW, allow.clone())),
             Self::KeyUnderWay => fields.push((RETRY_AFTER, "1".to_owned())),
             _ => {}
@@ -241,10 +252,11 @@ fn at_route(route: usize, place: &str) -> Wrong {
 }
 
 /// Every code and its title.
-pub(super) const TITLES: [(&str, &str); 29] = [
+pub(super) const TITLES: [(&str, &str); 30] = [
     ("credentials-needed", "Token or certificate needed"),
     ("token-refused", "Token refused"),
     ("certificate-unknown", "Certificate unknown"),
+    ("second-factor-needed", "Second factor needed"),
     ("forbidden", "Right missing"),
     ("self-review", "Maker and checker are one"),
     ("not-found", "Not found"),

@@ -69,6 +69,8 @@ pub struct ManagementParts {
     pub sessions: Arc<Sessions>,
     /// Client certificates, and for whom they speak.
     pub certificates: Vec<CertificateCaller>,
+    /// Whether operators must show a token and a certificate.
+    pub operators_two_factors: bool,
     /// What happened.
     pub metrics: Arc<Metrics>,
 }
@@ -123,9 +125,10 @@ pub fn router(parts: ManagementParts) -> Result<Router, ManagementError> {
         people,
         sessions,
         certificates,
+        operators_two_factors,
         metrics,
     } = parts;
-    let callers = Callers::new(tokens.clone(), &certificates);
+    let callers = Callers::new(tokens.clone(), &certificates, operators_two_factors);
     let management =
         Management { register, tokens, realms, answered, leases, accounts, people, sessions, callers, metrics };
     let operations = operations();

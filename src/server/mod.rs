@@ -196,6 +196,7 @@ impl Server {
             people: rooms.people,
             sessions: rooms.sessions.clone(),
             certificates: config.management.callers.clone(),
+            operators_two_factors: config.management.operators_two_factors,
             metrics: metrics.clone(),
         };
         let management = crate::management::router(management)?;
