@@ -12,6 +12,7 @@ use yimen::domain::Assurance;
 use yimen::issuer::{Farewell, Refused, Step};
 use yimen::session::Live;
 
+use crate::support::engine::on_both_session_engines;
 use crate::support::filing::Filing;
 use crate::support::issuer::{
     BACK, LEFT, ORIGIN, Provider, SECRET, Told, VERIFIER, answer_in, client, code_form, filings, form_of, parts_of,
@@ -19,26 +20,13 @@ use crate::support::issuer::{
 };
 use crate::support::redis::Redis;
 
-/// Runs a case on both engines of the session store.
-macro_rules! on_both_stores {
-    ($($name:ident)*) => {
-        mod sqlite {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name(super::Provider::open().await).await;
-            })*
-        }
-        mod redis {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                let redis = super::Redis::start();
-                super::$name(super::Provider::on(super::SessionStoreConfig::Redis(redis.config())).await).await;
-            })*
-        }
-    };
+/// The provider that the cases on both engines are about.
+async fn on(store: SessionStoreConfig) -> Provider {
+    Provider::on(store).await
 }
 
-on_both_stores! {
+on_both_session_engines! {
+    on:
     of_twenty_who_redeem_a_code_at_once_one_wins
     a_code_is_good_once_and_its_second_use_ends_what_the_first_gave
     of_twenty_who_refresh_at_once_one_wins_at_most_and_the_grant_ends

@@ -1,5 +1,6 @@
 //! An origin for each platform: where addresses lead, how a session comes along, and what it opens.
 
+use std::future::ready;
 use std::time::Duration;
 
 use reqwest::Method;
@@ -8,6 +9,7 @@ use yimen::domain::{Assurance, PlatformId, Timestamp};
 use yimen::session::{Live, Lookup, Nonce, Redeemed, SessionError, SessionId};
 
 use crate::support::citizen::SESSION_COOKIE;
+use crate::support::engine::on_both_session_engines;
 use crate::support::filing::Filing;
 use crate::support::node::Node;
 use crate::support::redis::Redis;
@@ -447,27 +449,8 @@ async fn a_store_that_is_away_signs_nobody_out_of_a_platform() {
     assert!(child.is_some() && traveller.cookie("127.0.0.1", SESSION_COOKIE).is_some());
 }
 
-/// Runs a case on both engines.
-macro_rules! on_both {
-    ($($name:ident)*) => {
-        mod sqlite {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                let folder = tempfile::tempdir().unwrap();
-                super::$name(super::SessionStoreConfig::Sqlite(folder.path().join("s.db"))).await;
-            })*
-        }
-        mod redis {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                let redis = super::Redis::start();
-                super::$name(super::SessionStoreConfig::Redis(redis.config())).await;
-            })*
-        }
-    };
-}
-
-on_both! {
+on_both_session_engines! {
+    ready:
     of_twenty_who_show_a_ticket_one_gets_the_session
     who_works_at_a_platform_is_not_idle_at_the_portal
     a_child_ends_with_its_parent_on_every_node

@@ -1,36 +1,19 @@
 //! Sessions that are ended by somebody: on every node, with a note for the browser that lost its own.
 
+use std::future::ready;
 use std::time::Duration;
 
 use yimen::config::{SessionConfig, SessionStoreConfig};
 use yimen::domain::Timestamp;
 use yimen::session::{EndReason, Lookup, SessionSummary};
 
+use crate::support::engine::on_both_session_engines;
 use crate::support::node::{Node, config};
 use crate::support::redis::Redis;
 use crate::support::until;
 
-/// Runs a case on both engines.
-macro_rules! on_both {
-    ($($name:ident)*) => {
-        mod sqlite {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                let folder = tempfile::tempdir().unwrap();
-                super::$name(super::SessionStoreConfig::Sqlite(folder.path().join("state/s.db"))).await;
-            })*
-        }
-        mod redis {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                let redis = super::Redis::start();
-                super::$name(super::SessionStoreConfig::Redis(redis.config())).await;
-            })*
-        }
-    };
-}
-
-on_both! {
+on_both_session_engines! {
+    ready:
     whoever_loses_a_session_to_the_limit_is_told_so_once
     all_sessions_of_a_person_end_on_every_node_with_a_note_for_each
     one_session_is_ended_by_its_handle_and_no_other

@@ -8,37 +8,19 @@ use yimen::domain::Timestamp;
 use yimen::metrics::Metrics;
 use yimen::store::{NameKey, Notice, PutSession, PutSignOn, SessionKey, ShortLived, StoreError};
 
+use crate::support::engine::on_both_session_engines;
 use crate::support::redis::Redis;
 use crate::support::until;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-fn open(config: SessionStoreConfig) -> ShortLived {
+async fn open(config: SessionStoreConfig) -> ShortLived {
     let metrics = Arc::new(Metrics::new().unwrap());
     ShortLived::open(config, Duration::from_secs(5), NameKey::new(&[5; 32]), metrics).unwrap()
 }
 
-/// Runs a case on both engines.
-macro_rules! on_both {
-    ($($name:ident)*) => {
-        mod sqlite {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                let folder = tempfile::tempdir().unwrap();
-                super::$name(&super::open(super::SessionStoreConfig::Sqlite(folder.path().join("state/s.db")))).await;
-            })*
-        }
-        mod redis {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                let redis = super::Redis::start();
-                super::$name(&super::open(super::SessionStoreConfig::Redis(redis.config()))).await;
-            })*
-        }
-    };
-}
-
-on_both! {
+on_both_session_engines! {
+    open:
     a_session_is_there_until_it_is_deleted
     a_session_is_forgotten_at_its_expiry
     rotation_ends_the_old_one_in_the_same_step
@@ -92,48 +74,49 @@ async fn listed(store: &ShortLived, subject: &str) -> Vec<SessionKey> {
     store.of_subject(subject, now()).await.unwrap().into_iter().map(|(key, _)| key).collect()
 }
 
-async fn a_session_is_there_until_it_is_deleted(store: &ShortLived) {
+async fn a_session_is_there_until_it_is_deleted(store: ShortLived) {
     let begun = now();
-    assert!(!there(store, &key(1)).await);
+    assert!(!there(&store, &key(1)).await);
     assert_eq!(store.put_session(put(&key(1), "alice", begun)).await.unwrap().all, []);
     let stored = store.session(&key(1), now()).await.unwrap().unwrap();
     assert_eq!((stored.value.as_slice(), stored.seen), (b"sealed".as_slice(), begun));
-    assert_eq!(listed(store, "alice").await, [key(1)]);
-    assert_eq!(listed(store, "bob").await, []);
+    assert_eq!(listed(&store, "alice").await, [key(1)]);
+    assert_eq!(listed(&store, "bob").await, []);
     assert_eq!(store.delete(&key(1)).await.unwrap(), [key(1)]);
-    assert!(!there(store, &key(1)).await);
-    assert_eq!(listed(store, "alice").await, []);
+    assert!(!there(&store, &key(1)).await);
+    assert_eq!(listed(&store, "alice").await, []);
     assert_eq!(store.delete(&key(1)).await.unwrap(), [], "a second time there is nothing to end");
 }
 
-async fn a_session_is_forgotten_at_its_expiry(store: &ShortLived) {
+async fn a_session_is_forgotten_at_its_expiry(store: ShortLived) {
     let begun = now();
     let short = Duration::from_millis(300);
     store.put_session(PutSession { expires_at: begun.plus(short), ..put(&key(1), "alice", begun) }).await.unwrap();
     store.put_session(PutSession { ends_at: begun.plus(short), ..put(&key(2), "alice", begun) }).await.unwrap();
     store.put_session(put(&key(3), "alice", begun)).await.unwrap();
     until("both expire", Duration::from_secs(5), || async {
-        (!there(store, &key(1)).await && !there(store, &key(2)).await).then_some(())
+        (!there(&store, &key(1)).await && !there(&store, &key(2)).await).then_some(())
     })
     .await;
-    assert_eq!(listed(store, "alice").await, [key(3)]);
+    assert_eq!(listed(&store, "alice").await, [key(3)]);
     assert_eq!(store.put_session(put(&key(4), "alice", now())).await.unwrap().all, [], "the expired do not count");
     store.clean(now()).await.unwrap();
-    assert!(there(store, &key(3)).await);
+    assert!(there(&store, &key(3)).await);
 }
 
-async fn rotation_ends_the_old_one_in_the_same_step(store: &ShortLived) {
+async fn rotation_ends_the_old_one_in_the_same_step(store: ShortLived) {
     store.put_session(put(&key(1), "alice", now())).await.unwrap();
     let ended =
         store.put_session(PutSession { replaces: Some(&key(1)), ..put(&key(2), "alice", now()) }).await.unwrap();
     assert_eq!((ended.all, ended.above_limit), (vec![key(1)], vec![]));
-    assert!(!there(store, &key(1)).await && there(store, &key(2)).await);
-    assert_eq!(listed(store, "alice").await, [key(2)]);
+    assert!(!there(&store, &key(1)).await && there(&store, &key(2)).await);
+    assert_eq!(listed(&store, "alice").await, [key(2)]);
     let ended = store.put_session(PutSession { replaces: Some(&key(1)), ..put(&key(3), "bob", now()) }).await.unwrap();
     assert_eq!(ended.all, [], "what is gone already does not stop a sign-in");
 }
 
-async fn a_session_goes_on_under_another_id_only_while_it_is_there(store: &ShortLived) {
+async fn a_session_goes_on_under_another_id_only_while_it_is_there(store: ShortLived) {
+    let store = &store;
     let goes_on = |to: SessionKey, from: SessionKey| async move {
         store.put_session(PutSession { replaces: Some(&from), goes_on: true, ..put(&to, "alice", now()) }).await
     };
@@ -145,7 +128,7 @@ async fn a_session_goes_on_under_another_id_only_while_it_is_there(store: &Short
     assert!(!there(store, &key(3)).await);
 }
 
-async fn the_oldest_end_above_the_limit(store: &ShortLived) {
+async fn the_oldest_end_above_the_limit(store: ShortLived) {
     let begun = now();
     for number in 1..=3 {
         let at = begun.plus(Duration::from_millis(number.into()));
@@ -156,7 +139,7 @@ async fn the_oldest_end_above_the_limit(store: &ShortLived) {
     assert_eq!(store.put_session(put(&key(5), "bob", later)).await.unwrap().all, [], "another subject");
     // By this node's clock the new session is the oldest; it is kept all the same.
     assert_eq!(store.put_session(put(&key(6), "alice", begun)).await.unwrap().above_limit, [key(2)]);
-    assert!(there(store, &key(6)).await);
+    assert!(there(&store, &key(6)).await);
     let parent = key(4);
     store.put_session(PutSession { parent: Some(&parent), ..put(&key(9), "alice", later) }).await.unwrap();
     let rotated =
@@ -165,7 +148,7 @@ async fn the_oldest_end_above_the_limit(store: &ShortLived) {
     assert_eq!(rotated.above_limit, [], "who rotates makes room for themselves");
 }
 
-async fn twenty_at_once_keep_to_the_limit(store: &ShortLived) {
+async fn twenty_at_once_keep_to_the_limit(store: ShortLived) {
     let puts = (1..=20).map(|number| {
         let store = store.clone();
         tokio::spawn(async move { store.put_session(put(&key(number), "alice", now())).await.unwrap().all.len() })
@@ -174,10 +157,10 @@ async fn twenty_at_once_keep_to_the_limit(store: &ShortLived) {
     for put in puts.collect::<Vec<_>>() {
         ended += put.await.unwrap();
     }
-    assert_eq!((ended, listed(store, "alice").await.len()), (17, 3));
+    assert_eq!((ended, listed(&store, "alice").await.len()), (17, 3));
 }
 
-async fn a_touch_moves_forward_only_and_brings_nothing_back(store: &ShortLived) {
+async fn a_touch_moves_forward_only_and_brings_nothing_back(store: ShortLived) {
     let begun = now();
     let later = begun.plus(Duration::from_secs(60));
     store.put_session(put(&key(1), "alice", begun)).await.unwrap();
@@ -186,11 +169,12 @@ async fn a_touch_moves_forward_only_and_brings_nothing_back(store: &ShortLived) 
     assert_eq!(store.session(&key(1), now()).await.unwrap().unwrap().seen, later);
     store.delete(&key(1)).await.unwrap();
     assert!(!store.touch(&key(1), later, later.plus(HOUR)).await.unwrap());
-    assert!(!there(store, &key(1)).await);
+    assert!(!there(&store, &key(1)).await);
 }
 
-async fn children_end_with_their_parent_and_cannot_begin_after_it(store: &ShortLived) {
+async fn children_end_with_their_parent_and_cannot_begin_after_it(store: ShortLived) {
     let parent = key(1);
+    let store = &store;
     let child = |child| async move {
         store.put_session(PutSession { parent: Some(&parent), ..put(&key(child), "alice", now()) }).await
     };
@@ -208,7 +192,7 @@ async fn children_end_with_their_parent_and_cannot_begin_after_it(store: &ShortL
     assert!(!there(store, &key(13)).await);
 }
 
-async fn all_of_a_subject_end_but_one(store: &ShortLived) {
+async fn all_of_a_subject_end_but_one(store: ShortLived) {
     for number in 1..=3 {
         store.put_session(put(&key(number), "alice", now())).await.unwrap();
     }
@@ -216,11 +200,11 @@ async fn all_of_a_subject_end_but_one(store: &ShortLived) {
     let mut ended = store.delete_of_subject("alice", Some(&key(2))).await.unwrap();
     ended.sort();
     assert_eq!(ended, [key(1), key(3)]);
-    assert_eq!((listed(store, "alice").await, listed(store, "bob").await), (vec![key(2)], vec![key(4)]));
+    assert_eq!((listed(&store, "alice").await, listed(&store, "bob").await), (vec![key(2)], vec![key(4)]));
     assert_eq!(store.delete_of_subject("alice", None).await.unwrap(), [key(2)]);
 }
 
-async fn all_with_a_label_end_and_no_others(store: &ShortLived) {
+async fn all_with_a_label_end_and_no_others(store: ShortLived) {
     let (realm_one, realm_two) = (b"one\0sid".to_vec(), b"two\0sid".to_vec());
     for (number, labels) in [(1, vec![realm_one.clone()]), (2, vec![realm_two.clone(), b"two\0sub".to_vec()])] {
         store.put_session(PutSession { labels: &labels, ..put(&key(number), "alice", now()) }).await.unwrap();
@@ -231,7 +215,7 @@ async fn all_with_a_label_end_and_no_others(store: &ShortLived) {
     let mut ended = store.delete_labelled(&realm_one).await.unwrap();
     ended.sort();
     assert_eq!(ended, [key(1), key(11)], "with its children");
-    assert_eq!(listed(store, "alice").await, [key(2)]);
+    assert_eq!(listed(&store, "alice").await, [key(2)]);
     // A rotation takes the label along, and the old session leaves it.
     let labels = [realm_two.clone()];
     let (old, new) = (key(2), key(3));
@@ -242,7 +226,7 @@ async fn all_with_a_label_end_and_no_others(store: &ShortLived) {
     assert_eq!(store.delete_labelled(&realm_two).await.unwrap(), []);
 }
 
-async fn of_twenty_who_take_one_wins(store: &ShortLived) {
+async fn of_twenty_who_take_one_wins(store: ShortLived) {
     assert!(store.put_once(b"ticket", b"value", HOUR, now()).await.unwrap());
     let takes = (0..20).map(|_| {
         let store = store.clone();
@@ -255,7 +239,7 @@ async fn of_twenty_who_take_one_wins(store: &ShortLived) {
     assert_eq!(taken, [b"value"]);
 }
 
-async fn a_one_time_value_can_be_looked_at_without_taking_it(store: &ShortLived) {
+async fn a_one_time_value_can_be_looked_at_without_taking_it(store: ShortLived) {
     assert_eq!(store.kept(b"aside", now()).await.unwrap(), None);
     assert!(store.put_once(b"aside", b"value", HOUR, now()).await.unwrap());
     for _ in 0..2 {
@@ -265,7 +249,7 @@ async fn a_one_time_value_can_be_looked_at_without_taking_it(store: &ShortLived)
     assert_eq!(store.kept(b"aside", now()).await.unwrap(), None);
 }
 
-async fn a_one_time_value_is_kept_once_and_not_for_ever(store: &ShortLived) {
+async fn a_one_time_value_is_kept_once_and_not_for_ever(store: ShortLived) {
     let short = Duration::from_millis(300);
     assert!(store.put_once(b"code", b"one", short, now()).await.unwrap());
     assert!(!store.put_once(b"code", b"two", short, now()).await.unwrap(), "the name is taken");
@@ -281,7 +265,7 @@ async fn a_one_time_value_is_kept_once_and_not_for_ever(store: &ShortLived) {
     assert_eq!(store.take(b"code", now()).await.unwrap(), None);
 }
 
-async fn a_counter_counts_to_its_window_and_starts_again(store: &ShortLived) {
+async fn a_counter_counts_to_its_window_and_starts_again(store: ShortLived) {
     let window = Duration::from_millis(400);
     let first = store.count(b"alice", window, now()).await.unwrap();
     let second = store.count(b"alice", window, now()).await.unwrap();
@@ -294,8 +278,9 @@ async fn a_counter_counts_to_its_window_and_starts_again(store: &ShortLived) {
     .await;
 }
 
-async fn a_meter_lets_a_burst_through_and_then_one_an_interval(store: &ShortLived) {
+async fn a_meter_lets_a_burst_through_and_then_one_an_interval(store: ShortLived) {
     let (interval, burst) = (300_000, 3 * 300_000);
+    let store = &store;
     let ask = |name: &'static [u8]| async move { store.meter(name, interval, burst, now()).await.unwrap() };
     let mut passed = 0;
     for _ in 0..6 {
@@ -309,7 +294,7 @@ async fn a_meter_lets_a_burst_through_and_then_one_an_interval(store: &ShortLive
     assert!(ask(b"alice").await.is_err(), "and only one");
 }
 
-async fn a_follower_hears_of_every_end(store: &ShortLived) {
+async fn a_follower_hears_of_every_end(store: ShortLived) {
     let (told, mut heard) = tokio::sync::mpsc::channel(16);
     let follower = store.clone();
     let follow = tokio::spawn(async move { follower.follow(|notice| told.try_send(notice).unwrap()).await });
@@ -327,7 +312,7 @@ async fn a_follower_hears_of_every_end(store: &ShortLived) {
 #[tokio::test]
 async fn cleaning_removes_expired_rows_from_the_file_in_batches() {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(SessionStoreConfig::Sqlite(folder.path().join("s.db")));
+    let store = open(SessionStoreConfig::Sqlite(folder.path().join("s.db"))).await;
     let (begun, soon) = (now(), Duration::from_secs(1));
     for number in 0..200u32 {
         store.put_once(&number.to_be_bytes(), b"v", soon, begun).await.unwrap();
@@ -359,7 +344,7 @@ fn sign_on<'a>(parent: &'a SessionKey, client: &'a str, key: &'a SessionKey, val
     PutSignOn { parent, client, key, value, ends_at: now().plus(HOUR) }
 }
 
-async fn a_sign_on_ends_with_its_session_and_is_told_once(store: &ShortLived) {
+async fn a_sign_on_ends_with_its_session_and_is_told_once(store: ShortLived) {
     store.put_session(put(&key(1), "alice", now())).await.unwrap();
     let put_on =
         async |client, number, value| store.sign_on(sign_on(&key(1), client, &key(number), value), now()).await;
@@ -379,7 +364,7 @@ async fn a_sign_on_ends_with_its_session_and_is_told_once(store: &ShortLived) {
     assert_eq!(told, [b"a", b"c"], "each once, whoever comes");
 }
 
-async fn sign_ons_go_over_to_the_session_that_replaces_theirs(store: &ShortLived) {
+async fn sign_ons_go_over_to_the_session_that_replaces_theirs(store: ShortLived) {
     store.put_session(put(&key(1), "alice", now())).await.unwrap();
     store.sign_on(sign_on(&key(1), "hall", &key(11), b"a"), now()).await.unwrap();
     let (one, two) = (key(1), key(2));
