@@ -13,8 +13,8 @@ use std::time::Duration;
 use super::account::{AccountError, block_on, open, open_sessions};
 use super::arguments::{GrantRole, PersonalData, RoleCommand, SessionCommand};
 use crate::config::Config;
-use crate::domain::{BadUscc, Personal, SubjectRole, Timestamp};
-use crate::identity::{Account, By, Grant, GrantedRole, IdentityError, Login, People, Vault};
+use crate::domain::{BadUscc, GrantedRole, Personal, SubjectRole, Timestamp};
+use crate::identity::{Account, By, Grant, IdentityError, Login, People, Vault};
 use crate::session::{EndReason, SessionSummary, Sessions};
 use crate::store::Durable;
 

@@ -10,8 +10,8 @@ use tokio::runtime::Builder;
 use super::Outcome;
 use super::arguments::{Issue, TokenCommand};
 use crate::config::Config;
-use crate::domain::{Actor, BadPrincipalId, DivisionCode, PlatformId, PrincipalId, Role, Timestamp};
-use crate::identity::{Author, IdentityError, NewToken, Token, TokenSecret, Tokens};
+use crate::domain::{Actor, BadPrincipalId, DivisionCode, PlatformId, PrincipalId, Role, Timestamp, Token};
+use crate::identity::{Author, IdentityError, NewToken, TokenSecret, Tokens};
 use crate::registry::{RegistryError, Rules};
 use crate::store::{Durable, StoreError};
 

@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{SubjectKind, Uscc};
+use super::{SubjectKind, Timestamp, Uscc};
 
 /// What a natural person is to a legal person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -72,4 +72,49 @@ pub struct Represented {
     pub role: SubjectRole,
     /// The last day (in China) of the role.
     pub valid_until: Date,
+}
+
+/// A role of somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantedRole {
+    /// Its own name; of version 7, so that roles lie in order of granting.
+    pub id: Uuid,
+    /// Whose: the id of an account.
+    pub subject: String,
+    /// For whom.
+    pub usc: Uscc,
+    /// Name of the legal person.
+    pub name: String,
+    /// As what.
+    pub role: SubjectRole,
+    /// First day.
+    pub valid_from: Date,
+    /// Last day.
+    pub valid_until: Date,
+    /// Who granted it.
+    pub granted_by: String,
+    /// When.
+    pub granted_at: Timestamp,
+    /// Who withdrew it, and when.
+    pub withdrawn: Option<(String, Timestamp)>,
+}
+
+impl GrantedRole {
+    /// How it stands: `valid`, `future`, `over` or `withdrawn`.
+    pub fn state(&self, now: Timestamp) -> &'static str {
+        let today = now.day();
+        match &self.withdrawn {
+            Some(_) => "withdrawn",
+            None if today < self.valid_from => "future",
+            None if today > self.valid_until => "over",
+            None => "valid",
+        }
+    }
+
+    /// The legal person as a session acts for it; `None` unless the role is valid.
+    pub fn represented(self, now: Timestamp) -> Option<Represented> {
+        let valid = self.state(now) == "valid";
+        let Self { id, usc, name, role, valid_until, .. } = self;
+        valid.then_some(Represented { id, usc, name, role, valid_until })
+    }
 }

@@ -13,8 +13,8 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::error::IdentityError;
-use crate::domain::{Actor, PrincipalId, Right, Role, Timestamp};
-use crate::store::{Durable, RecordRow, TokenRow};
+use crate::domain::{Actor, PrincipalId, Right, Role, Timestamp, Token};
+use crate::store::{Durable, RecordRow};
 
 /// Begins every token, so that scanners for leaked secrets know one when they see it.
 const PREFIX: &str = "yimen_";
@@ -70,43 +70,6 @@ pub struct Author<'a> {
     pub request_id: &'a str,
 }
 
-/// What is known of a token, without what it opens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Token {
-    /// Names it in lists.
-    pub id: Uuid,
-    /// For whom it speaks.
-    pub actor: Actor,
-    /// The rights it is for; none: all that the role has.
-    pub scope: Vec<Right>,
-    /// Who issued it.
-    pub issued_by: PrincipalId,
-    /// When.
-    pub issued_at: Timestamp,
-    /// It opens nothing from then on.
-    pub expires_at: Timestamp,
-    /// Who revoked it, and when.
-    pub revoked: Option<(PrincipalId, Timestamp)>,
-    /// When it was last used, to the minute.
-    pub used_at: Option<Timestamp>,
-}
-
-impl Token {
-    /// The longest life: a year.
-    pub const LIFE_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
-    /// The life when nothing is said (90 days): long enough to plan its renewal, short enough that forgotten ones die.
-    pub const LIFE: Duration = Duration::from_secs(90 * 24 * 3600);
-
-    /// `active`, `expired` or `revoked`.
-    pub fn state(&self, now: Timestamp) -> &'static str {
-        match self.revoked {
-            Some(_) => "revoked",
-            None if self.expires_at <= now => "expired",
-            None => "active",
-        }
-    }
-}
-
 /// The token itself; shown once.
 pub struct TokenSecret(Zeroizing<String>);
 
@@ -138,7 +101,7 @@ impl Tokens {
     ) -> Result<(Token, TokenSecret), IdentityError> {
         let (token, secret) = (new.untried(now)?, secret()?);
         let mut writing = self.durable.writing().await?;
-        writing.insert_token(&token.clone().into(), &hash(secret.reveal())).await?;
+        writing.insert_token(&token, &hash(secret.reveal())).await?;
         writing.record(&record("issue-token", &object(token.id), author, now)).await?;
         writing.commit().await?;
         Ok((token, secret))
@@ -146,7 +109,7 @@ impl Tokens {
 
     /// Whose token this is, while it opens anything. `Ok(None)`: unknown, expired or revoked; all the same to the caller.
     pub async fn admit(&self, shown: &str, now: Timestamp) -> Result<Option<Token>, IdentityError> {
-        let found = self.durable.token_by_hash(&hash(shown)).await?.map(Token::from);
+        let found = self.durable.token_by_hash(&hash(shown)).await?;
         let Some(token) = found.filter(|token| token.state(now) == "active") else { return Ok(None) };
         if token.used_at.is_none_or(|used| now.since(used) >= NOTE_EVERY)
             && let Err(error) = self.durable.token_used(token.id, now).await
@@ -158,12 +121,12 @@ impl Tokens {
 
     /// One token.
     pub async fn get(&self, id: Uuid) -> Result<Option<Token>, IdentityError> {
-        Ok(self.durable.token_by_id(id).await?.map(Token::from))
+        Ok(self.durable.token_by_id(id).await?)
     }
 
     /// Up to `limit` tokens in order of issue, from the one after `after` on.
     pub async fn list(&self, after: Option<Uuid>, limit: u16) -> Result<Vec<Token>, IdentityError> {
-        Ok(self.durable.tokens(after, limit).await?.into_iter().map(Token::from).collect())
+        Ok(self.durable.tokens(after, limit).await?)
     }
 
     /// Ends a token, with its record in the same step; the next call that shows it is refused. `false`: there is none of that id.
@@ -206,23 +169,6 @@ fn secret() -> Result<TokenSecret, IdentityError> {
 /// SHA-256 in hex.
 fn hash(shown: &str) -> String {
     digest::digest(&digest::SHA256, shown.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-impl From<TokenRow> for Token {
-    fn from(row: TokenRow) -> Self {
-        let TokenRow { id, principal, role, division, platform, scope, issued_by, .. } = row;
-        let actor = Actor { principal, role, division, platform };
-        let (issued_at, expires_at, revoked, used_at) = (row.issued_at, row.expires_at, row.revoked, row.used_at);
-        Self { id, actor, scope, issued_by, issued_at, expires_at, revoked, used_at }
-    }
-}
-
-impl From<Token> for TokenRow {
-    fn from(token: Token) -> Self {
-        let Token { id, actor, scope, issued_by, issued_at, expires_at, revoked, used_at } = token;
-        let Actor { principal, role, division, platform } = actor;
-        Self { id, principal, role, division, platform, scope, issued_by, issued_at, expires_at, revoked, used_at }
-    }
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ use super::call::Call;
 use super::fault::Fault;
 use super::operation::{Operation, Takes};
 use super::parameters::{Kind, Parameter};
-use crate::domain::{DivisionCode, Right, SubjectRole, Timestamp, Uscc};
-use crate::identity::{Account, By, Grant, GrantedRole, Login, People};
+use crate::domain::{DivisionCode, GrantedRole, Right, SubjectRole, Timestamp, Uscc};
+use crate::identity::{Account, By, Grant, Login, People};
 use crate::registry::{NATION, Object, may};
 use crate::session::{EndReason, SessionError, SessionSummary};
 

@@ -12,8 +12,8 @@ use super::call::Call;
 use super::fault::Fault;
 use super::operation::{Operation, Takes};
 use super::parameters::{Kind, Parameter};
-use crate::domain::{Actor, DivisionCode, PlatformId, PrincipalId, Right, Role, Timestamp};
-use crate::identity::{Author, NewToken, Token};
+use crate::domain::{Actor, DivisionCode, PlatformId, PrincipalId, Right, Role, Timestamp, Token};
+use crate::identity::{Author, NewToken};
 use crate::registry::{Object, may};
 
 const TAG: &str = "Tokens";

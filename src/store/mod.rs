@@ -18,7 +18,7 @@ mod sqlite;
 pub use durable::{
     AccountRow, AccountState, AnsweredRow, ConsentRow, DayOfUseRow, Durable, FactorKind, FactorRow, FilingRow,
     HistoryRow, InForceRow, LeaseRow, LinkRow, ListRows, NodeRow, PersonalRow, RealmRow, RecordRow, ReservationRow,
-    Standing, SubjectRoleRow, TokenRow, Writing,
+    Standing, Writing,
 };
 pub use error::{AwayReason, StoreError};
 pub use keys::{NameKey, SessionKey};

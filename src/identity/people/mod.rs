@@ -21,7 +21,7 @@ use crate::domain::Timestamp;
 use crate::store::{Durable, RecordRow, StoreError, Writing};
 
 pub use consents::Consent;
-pub use roles::{Grant, GrantedRole};
+pub use roles::Grant;
 
 /// Who changes something, for the record.
 #[derive(Clone, Copy, Debug)]

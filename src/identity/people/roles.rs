@@ -4,9 +4,9 @@ use jiff::civil::Date;
 use uuid::Uuid;
 
 use super::{By, People};
-use crate::domain::{Represented, SubjectRole, Timestamp, Uscc};
+use crate::domain::{GrantedRole, Represented, SubjectRole, Timestamp, Uscc};
 use crate::identity::error::IdentityError;
-use crate::store::{StoreError, SubjectRoleRow};
+use crate::store::StoreError;
 
 /// A role that does not exist yet.
 #[derive(Clone, Debug)]
@@ -25,82 +25,29 @@ pub struct Grant {
     pub valid_until: Date,
 }
 
-/// A role of somebody.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GrantedRole {
-    /// Its own name.
-    pub id: Uuid,
-    /// Whose: the id of an account.
-    pub subject: String,
-    /// For whom.
-    pub usc: Uscc,
-    /// Name of the legal person.
-    pub name: String,
-    /// As what.
-    pub role: SubjectRole,
-    /// First day.
-    pub valid_from: Date,
-    /// Last day.
-    pub valid_until: Date,
-    /// Who granted it.
-    pub granted_by: String,
-    /// When.
-    pub granted_at: Timestamp,
-    /// Who withdrew it, and when.
-    pub withdrawn: Option<(String, Timestamp)>,
-}
-
-impl GrantedRole {
-    /// How it stands: `valid`, `future`, `over` or `withdrawn`.
-    pub fn state(&self, now: Timestamp) -> &'static str {
-        let today = now.day();
-        match &self.withdrawn {
-            Some(_) => "withdrawn",
-            None if today < self.valid_from => "future",
-            None if today > self.valid_until => "over",
-            None => "valid",
-        }
-    }
-
-    /// The legal person as a session acts for it; `None` unless the role is valid.
-    pub fn represented(self, now: Timestamp) -> Option<Represented> {
-        let valid = self.state(now) == "valid";
-        let Self { id, usc, name, role, valid_until, .. } = self;
-        valid.then_some(Represented { id, usc, name, role, valid_until })
-    }
-}
-
-impl From<SubjectRoleRow> for GrantedRole {
-    fn from(row: SubjectRoleRow) -> Self {
-        let SubjectRoleRow { id, subject, usc, name, role, valid_from, valid_until, granted_by, granted_at, withdrawn } =
-            row;
-        Self { id, subject, usc, name, role, valid_from, valid_until, granted_by, granted_at, withdrawn }
-    }
-}
-
 impl People {
     /// Grants a role. The same person may have several, for one legal person too.
     pub async fn grant_role(&self, grant: Grant, by: By<'_>, now: Timestamp) -> Result<GrantedRole, IdentityError> {
-        let row = grant.into_row(by.actor, now)?;
+        let role = grant.granted(by.actor, now)?;
         let mut writing = self.durable.writing().await?;
-        writing.grant_role(&row).await?;
-        self.note(&mut writing, by, "grant-role", &row.subject, &about(&row), now).await?;
+        writing.grant_role(&role).await?;
+        self.note(&mut writing, by, "grant-role", &role.subject, &about(&role), now).await?;
         writing.commit().await?;
-        Ok(row.into())
+        Ok(role)
     }
 
     /// Checks a grant and changes nothing.
     pub fn try_grant(grant: Grant, by: By<'_>, now: Timestamp) -> Result<GrantedRole, IdentityError> {
-        grant.into_row(by.actor, now).map(GrantedRole::from)
+        grant.granted(by.actor, now)
     }
 
     /// Withdraws a role; one that was withdrawn before stays as it was. The caller ends the sessions that act in it. On other
     /// nodes it holds no longer than [`People::BOUND`].
     pub async fn withdraw_role(&self, id: Uuid, by: By<'_>, now: Timestamp) -> Result<GrantedRole, IdentityError> {
-        let row = self.durable.subject_role(id).await?.ok_or(IdentityError::NoRole(id))?;
+        let role = self.durable.subject_role(id).await?.ok_or(IdentityError::NoRole(id))?;
         let mut writing = self.durable.writing().await?;
         if writing.withdraw_role(id, by.actor, now).await? {
-            self.note(&mut writing, by, "withdraw-role", &row.subject, &about(&row), now).await?;
+            self.note(&mut writing, by, "withdraw-role", &role.subject, &about(&role), now).await?;
             writing.commit().await?;
         }
         self.roles.forget(&id);
@@ -109,12 +56,12 @@ impl People {
 
     /// One role.
     pub async fn role(&self, id: Uuid) -> Result<Option<GrantedRole>, IdentityError> {
-        Ok(self.durable.subject_role(id).await?.map(GrantedRole::from))
+        Ok(self.durable.subject_role(id).await?)
     }
 
     /// All roles that a person has or had.
     pub async fn roles_of(&self, subject: &str) -> Result<Vec<GrantedRole>, IdentityError> {
-        Ok(self.durable.subject_roles_of(subject).await?.into_iter().map(GrantedRole::from).collect())
+        Ok(self.durable.subject_roles_of(subject).await?)
     }
 
     /// Whom a person may act for now.
@@ -125,7 +72,7 @@ impl People {
 
     /// Up to `limit` roles of all people, in order of granting.
     pub async fn roles(&self, after: Option<Uuid>, limit: u16) -> Result<Vec<GrantedRole>, IdentityError> {
-        Ok(self.durable.subject_roles(after, limit).await?.into_iter().map(GrantedRole::from).collect())
+        Ok(self.durable.subject_roles(after, limit).await?)
     }
 
     /// Whether a role that a session acts in still holds: by its last day at once, by the store within [`People::BOUND`].
@@ -135,15 +82,15 @@ impl People {
             return Ok(false);
         }
         let ask = async {
-            let row = self.durable.subject_role(id).await?;
-            Ok(row.map(GrantedRole::from).is_some_and(|role| role.state(now) == "valid"))
+            let role = self.durable.subject_role(id).await?;
+            Ok(role.is_some_and(|role| role.state(now) == "valid"))
         };
         self.roles.ask(id, now, ask).await
     }
 }
 
 impl Grant {
-    fn into_row(self, by: &str, now: Timestamp) -> Result<SubjectRoleRow, IdentityError> {
+    fn granted(self, by: &str, now: Timestamp) -> Result<GrantedRole, IdentityError> {
         let name = self.name.trim();
         let shaped = (1..=100).contains(&name.chars().count()) && !name.chars().any(char::is_control);
         if !shaped {
@@ -152,7 +99,7 @@ impl Grant {
         if self.valid_until < self.valid_from || self.valid_until < now.day() {
             return Err(IdentityError::RoleDays);
         }
-        Ok(SubjectRoleRow {
+        Ok(GrantedRole {
             id: Uuid::now_v7(),
             name: name.to_owned(),
             subject: self.subject,
@@ -168,6 +115,6 @@ impl Grant {
 }
 
 /// A role in the record: whose it is stands before it.
-fn about(row: &SubjectRoleRow) -> String {
-    format!("{} {} {}", row.role, row.usc, row.id)
+fn about(role: &GrantedRole) -> String {
+    format!("{} {} {}", role.role, role.usc, role.id)
 }

@@ -17,8 +17,8 @@ use super::frame::{self, Frame, rendered};
 use super::return_to::ReturnTo;
 use super::subject::as_what;
 use super::{account, answer, consent, when};
-use crate::domain::PlatformId;
-use crate::identity::{Consent, GrantedRole, IdentityError};
+use crate::domain::{GrantedRole, PlatformId};
+use crate::identity::{Consent, IdentityError};
 use crate::session::{Live, SessionSummary};
 
 const PATH: &str = "/account/privacy";

@@ -37,8 +37,6 @@ pub use realms::{LinkRow, RealmRow};
 pub use register::{
     FilingRow, HistoryRow, InForceRow, ListRows, NodeRow, RecordRow, ReservationRow, Standing, Writing,
 };
-pub use subject_roles::SubjectRoleRow;
-pub use tokens::TokenRow;
 pub use usage::DayOfUseRow;
 
 /// Deadline of a call. Durable state is asked at sign-in and by operators, never on the way of a signed-in request, so it

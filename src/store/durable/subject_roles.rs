@@ -7,36 +7,11 @@ use uuid::Uuid;
 
 use super::register::Writing;
 use super::{Durable, failed, number, time};
-use crate::domain::{SubjectRole, Timestamp, Uscc};
+use crate::domain::{GrantedRole, Timestamp};
 use crate::store::StoreError;
 
 /// Roles of one person; nobody acts for more.
 const OF_ONE_MAX: i64 = 1000;
-
-/// A role as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SubjectRoleRow {
-    /// Version 7, so that rows lie in order of granting.
-    pub id: Uuid,
-    /// Whose: the id of an account.
-    pub subject: String,
-    /// For whom.
-    pub usc: Uscc,
-    /// Name of the legal person.
-    pub name: String,
-    /// As what.
-    pub role: SubjectRole,
-    /// First day.
-    pub valid_from: Date,
-    /// Last day.
-    pub valid_until: Date,
-    /// Who granted it.
-    pub granted_by: String,
-    /// When.
-    pub granted_at: Timestamp,
-    /// Who withdrew it, and when.
-    pub withdrawn: Option<(String, Timestamp)>,
-}
 
 /// A select of whole rows and its conditions, put together when this is compiled.
 macro_rules! select {
@@ -51,13 +26,13 @@ macro_rules! select {
 
 impl Durable {
     /// The role with this id.
-    pub async fn subject_role(&self, id: Uuid) -> Result<Option<SubjectRoleRow>, StoreError> {
+    pub async fn subject_role(&self, id: Uuid) -> Result<Option<GrantedRole>, StoreError> {
         let work = sqlx::query(select!("WHERE id = $1")).bind(id.to_string()).fetch_optional(self.reader().await?);
         self.asked(work).await?.as_ref().map(role).transpose()
     }
 
     /// All roles that a person has or had, in order of granting.
-    pub async fn subject_roles_of(&self, subject: &str) -> Result<Vec<SubjectRoleRow>, StoreError> {
+    pub async fn subject_roles_of(&self, subject: &str) -> Result<Vec<GrantedRole>, StoreError> {
         let work = sqlx::query(select!("WHERE subject = $1 ORDER BY id LIMIT $2"))
             .bind(subject)
             .bind(OF_ONE_MAX)
@@ -66,7 +41,7 @@ impl Durable {
     }
 
     /// Up to `limit` roles of all people in order of granting, those after `after`.
-    pub async fn subject_roles(&self, after: Option<Uuid>, limit: u16) -> Result<Vec<SubjectRoleRow>, StoreError> {
+    pub async fn subject_roles(&self, after: Option<Uuid>, limit: u16) -> Result<Vec<GrantedRole>, StoreError> {
         let work = sqlx::query(select!("WHERE id > $1 ORDER BY id LIMIT $2"))
             .bind(after.map(|id| id.to_string()).unwrap_or_default())
             .bind(i64::from(limit))
@@ -77,19 +52,19 @@ impl Durable {
 
 impl Writing {
     /// Adds a role.
-    pub async fn grant_role(&mut self, row: &SubjectRoleRow) -> Result<(), StoreError> {
+    pub async fn grant_role(&mut self, role: &GrantedRole) -> Result<(), StoreError> {
         const INSERT: &str = "INSERT INTO subject_role (id, subject, usc, name, role, valid_from, valid_until, granted_by, granted_at) \
                               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
         let query = sqlx::query(INSERT)
-            .bind(row.id.to_string())
-            .bind(row.subject.clone())
-            .bind(row.usc.as_str().to_owned())
-            .bind(row.name.clone())
-            .bind(row.role.word())
-            .bind(row.valid_from.to_string())
-            .bind(row.valid_until.to_string())
-            .bind(row.granted_by.clone())
-            .bind(number(row.granted_at));
+            .bind(role.id.to_string())
+            .bind(role.subject.clone())
+            .bind(role.usc.as_str().to_owned())
+            .bind(role.name.clone())
+            .bind(role.role.word())
+            .bind(role.valid_from.to_string())
+            .bind(role.valid_until.to_string())
+            .bind(role.granted_by.clone())
+            .bind(number(role.granted_at));
         self.run(query).await.map(drop)
     }
 
@@ -104,12 +79,12 @@ impl Writing {
 
 const UNREADABLE: StoreError = StoreError::Corrupt { what: "a role for a legal person" };
 
-fn role(row: &AnyRow) -> Result<SubjectRoleRow, StoreError> {
+fn role(row: &AnyRow) -> Result<GrantedRole, StoreError> {
     let text = |column: &str| row.try_get::<String, _>(column).map_err(failed);
     let day = |column: &str| text(column)?.parse::<Date>().map_err(|_| UNREADABLE);
     let withdrawn_at = row.try_get::<Option<i64>, _>("withdrawn_at").map_err(failed)?.map(time).transpose()?;
     let withdrawn_by = row.try_get::<Option<String>, _>("withdrawn_by").map_err(failed)?;
-    Ok(SubjectRoleRow {
+    Ok(GrantedRole {
         id: text("id")?.parse().map_err(|_| UNREADABLE)?,
         subject: text("subject")?,
         usc: text("usc")?.parse().map_err(|_| UNREADABLE)?,

@@ -5,52 +5,25 @@ use sqlx::any::AnyRow;
 use uuid::Uuid;
 
 use super::{Durable, Writing, failed, number, time};
-use crate::domain::{DivisionCode, PlatformId, PrincipalId, Right, Role, Timestamp};
+use crate::domain::{Actor, PrincipalId, Right, Timestamp, Token};
 use crate::store::StoreError;
-
-/// A token as it is stored; the token itself is not.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TokenRow {
-    /// Version 7, so that rows lie in order of issue. Names the token in lists; opens nothing.
-    pub id: Uuid,
-    /// For whom it speaks.
-    pub principal: PrincipalId,
-    /// In which role.
-    pub role: Role,
-    /// For this division and all below it.
-    pub division: DivisionCode,
-    /// The one platform, for the role `platform`.
-    pub platform: Option<PlatformId>,
-    /// The rights it was issued for; none: all that the role has.
-    pub scope: Vec<Right>,
-    /// Who issued it.
-    pub issued_by: PrincipalId,
-    /// When.
-    pub issued_at: Timestamp,
-    /// It opens nothing from then on.
-    pub expires_at: Timestamp,
-    /// Who revoked it, and when.
-    pub revoked: Option<(PrincipalId, Timestamp)>,
-    /// When it was last used, to the minute.
-    pub used_at: Option<Timestamp>,
-}
 
 impl Durable {
     /// The token with this hash, whether it still opens anything or not.
-    pub async fn token_by_hash(&self, hash: &str) -> Result<Option<TokenRow>, StoreError> {
+    pub async fn token_by_hash(&self, hash: &str) -> Result<Option<Token>, StoreError> {
         let work = sqlx::query("SELECT * FROM token WHERE hash = $1").bind(hash).fetch_optional(self.reader().await?);
         self.asked(work).await?.as_ref().map(token).transpose()
     }
 
     /// The token with this id.
-    pub async fn token_by_id(&self, id: Uuid) -> Result<Option<TokenRow>, StoreError> {
+    pub async fn token_by_id(&self, id: Uuid) -> Result<Option<Token>, StoreError> {
         let work =
             sqlx::query("SELECT * FROM token WHERE id = $1").bind(id.to_string()).fetch_optional(self.reader().await?);
         self.asked(work).await?.as_ref().map(token).transpose()
     }
 
     /// Up to `limit` tokens in order of issue, those after `after`.
-    pub async fn tokens(&self, after: Option<Uuid>, limit: u16) -> Result<Vec<TokenRow>, StoreError> {
+    pub async fn tokens(&self, after: Option<Uuid>, limit: u16) -> Result<Vec<Token>, StoreError> {
         let after = after.map(|id| id.to_string()).unwrap_or_default();
         let work = sqlx::query("SELECT * FROM token WHERE id > $1 ORDER BY id LIMIT $2")
             .bind(after)
@@ -71,17 +44,17 @@ impl Durable {
 
 impl Writing {
     /// Adds a token, under the hash of what opens it.
-    pub async fn insert_token(&mut self, token: &TokenRow, hash: &str) -> Result<(), StoreError> {
+    pub async fn insert_token(&mut self, token: &Token, hash: &str) -> Result<(), StoreError> {
         let insert = "INSERT INTO token (id, hash, principal, role, division, platform, scope, issued_by, issued_at, \
                       expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
         let scope: Vec<&str> = token.scope.iter().map(|right| right.word()).collect();
         let query = sqlx::query(insert)
             .bind(token.id.to_string())
             .bind(hash.to_owned())
-            .bind(token.principal.as_str().to_owned())
-            .bind(token.role.word())
-            .bind(token.division.to_string())
-            .bind(token.platform.as_ref().map(|id| id.as_str().to_owned()))
+            .bind(token.actor.principal.as_str().to_owned())
+            .bind(token.actor.role.word())
+            .bind(token.actor.division.to_string())
+            .bind(token.actor.platform.as_ref().map(|id| id.as_str().to_owned()))
             .bind(scope.join(" "))
             .bind(token.issued_by.as_str().to_owned())
             .bind(number(token.issued_at))
@@ -100,19 +73,22 @@ impl Writing {
 
 const UNREADABLE: StoreError = StoreError::Corrupt { what: "a token" };
 
-fn token(row: &AnyRow) -> Result<TokenRow, StoreError> {
+fn token(row: &AnyRow) -> Result<Token, StoreError> {
     let text = |column: &str| row.try_get::<String, _>(column).map_err(failed);
     let maybe = |column: &str| row.try_get::<Option<String>, _>(column).map_err(failed);
     let time = |column: &str| row.try_get::<Option<i64>, _>(column).map_err(failed)?.map(time).transpose();
     let principal = |text: String| text.parse::<PrincipalId>().map_err(|_| UNREADABLE);
     let scope = text("scope")?;
     let scope: Result<Vec<Right>, _> = scope.split_whitespace().map(str::parse).collect();
-    Ok(TokenRow {
-        id: text("id")?.parse().map_err(|_| UNREADABLE)?,
+    let actor = Actor {
         principal: principal(text("principal")?)?,
         role: text("role")?.parse().map_err(|_| UNREADABLE)?,
         division: text("division")?.parse().map_err(|_| UNREADABLE)?,
         platform: maybe("platform")?.map(|id| id.parse()).transpose().map_err(|_| UNREADABLE)?,
+    };
+    Ok(Token {
+        id: text("id")?.parse().map_err(|_| UNREADABLE)?,
+        actor,
         scope: scope.map_err(|_| UNREADABLE)?,
         issued_by: principal(text("issued_by")?)?,
         issued_at: time("issued_at")?.ok_or(UNREADABLE)?,
