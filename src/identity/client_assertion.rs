@@ -4,9 +4,10 @@
 use std::collections::HashSet;
 
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode_header};
 use serde::Deserialize;
 
+use super::verify::decoded;
 use crate::domain::Timestamp;
 
 /// How far two clocks may differ.
@@ -94,9 +95,8 @@ impl ClientKeys {
         }
         let mut failed = BadAssertion::Form("no key fits");
         for (_, algorithm, key) in fitting {
-            #[allow(clippy::disallowed_methods, reason = "typ and times are checked around it")]
-            match decode::<Claims>(token, key, &validation(*algorithm, client, audiences)) {
-                Ok(decoded) => return in_time(&decoded.claims, client, now),
+            match decoded::<Claims>(token, key, &validation(*algorithm, client, audiences)) {
+                Ok(claims) => return in_time(&claims, client, now),
                 Err(error) => failed = BadAssertion::DoesNotHold(error.to_string()),
             }
         }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
+use jsonwebtoken::errors::Error;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, JwkSet};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::de::DeserializeOwned;
@@ -92,9 +93,8 @@ pub fn verify(
     }
     let kid = header.kid.ok_or(VerifyError::NotAnAssertion("it names no key"))?;
     let key = keys.0.get(&kid).ok_or(VerifyError::UnknownKey(kid))?;
-    #[allow(clippy::disallowed_methods, reason = "one of the two that decode")]
-    let decoded = decode::<AssertionClaims>(token, key, &validation(profile));
-    let claims = decoded.map_err(|error| VerifyError::DoesNotHold(error.to_string()))?.claims;
+    let claims = decoded::<AssertionClaims>(token, key, &validation(profile))
+        .map_err(|error| VerifyError::DoesNotHold(error.to_string()))?;
     in_time(&claims, now)?;
     Ok(claims)
 }
@@ -104,8 +104,18 @@ pub(super) fn signed_claims<T: DeserializeOwned>(token: &str, key: &DecodingKey,
     let mut validation = Validation::new(algorithm);
     validation.required_spec_claims.clear();
     (validation.validate_exp, validation.validate_aud) = (false, false);
-    #[allow(clippy::disallowed_methods, reason = "one of the two that decode; `realms::token` checks the claims")]
-    decode(token, key, &validation).ok().map(|decoded| decoded.claims)
+    decoded(token, key, &validation).ok()
+}
+
+/// The claims of a token that this key signed, checked by the library as far as `validation` says. Its type is looked at before,
+/// its times after.
+#[allow(clippy::disallowed_methods, reason = "the one that decodes; its callers look at type and times")]
+pub(super) fn decoded<T: DeserializeOwned>(
+    token: &str,
+    key: &DecodingKey,
+    validation: &Validation,
+) -> Result<T, Error> {
+    decode(token, key, validation).map(|decoded| decoded.claims)
 }
 
 fn validation(profile: &AssertionProfile) -> Validation {
