@@ -5,6 +5,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench that cannot be set up ends")]
 
+#[path = "../src/allocator.rs"]
+mod allocator;
+
 use std::fs;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -18,7 +21,7 @@ use yimen::routing::{Access, Answer, Divisions, Items, Matches, PathKind, Platfo
 
 /// The allocator of the served program: where platforms lie in memory is most of what a random look-up costs.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
 const HOST: &str = "zwfw.example.gov";
 const ADDRESSES: usize = 100_000; // most of the table is touched, and caches behave as in service

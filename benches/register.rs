@@ -10,6 +10,9 @@
     reason = "a bench that cannot be set up ends"
 )]
 
+#[path = "../src/allocator.rs"]
+mod allocator;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,7 +26,7 @@ use yimen::store::{Durable, RegisterNotices};
 
 /// The allocator of the served program.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
 const CHANGES: usize = 20;
 

@@ -23,6 +23,7 @@
 //! | [`problem`] | the one RFC 9457 body | – |
 //! | [`written`] | what people wrote in files, with the place of every mistake | – |
 //! | [`domain`] | the words | – |
+#![forbid(unsafe_code)]
 
 pub mod cli;
 pub mod config;

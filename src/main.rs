@@ -1,14 +1,17 @@
 //! Arguments → command → exit status; the one place that prints and exits.
 
+mod allocator;
+
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
 use yimen::cli::{Arguments, Outcome, run};
 
-/// Chosen by `benches/side-by-side`: less CPU per request than the system's allocator.
+use self::allocator::Allocator;
+
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Allocator = Allocator;
 
 /// sysexits.h EX_USAGE.
 const USAGE: u8 = 64;
