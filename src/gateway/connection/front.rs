@@ -21,6 +21,7 @@ use tokio::time::timeout;
 use super::guarded::Guarded;
 use super::pace::WINDOW;
 use super::proxy_protocol::{self, Sender};
+use super::pulse::Pulse;
 use super::seats::{Full, Seat, Seats};
 use super::watch::{Part, Watch};
 use crate::config::{LimitsConfig, Network};
@@ -144,18 +145,20 @@ fn digest(fd: RawFd, address: Option<Address>) -> SocketDigest {
 pub struct Front<A> {
     inner: Arc<A>,
     limits: ConnectionLimits,
+    pulse: Pulse,
 }
 
 impl<A> Front<A> {
     /// `inner` gets the connections that have a seat.
     pub fn new(inner: A, limits: ConnectionLimits) -> Self {
-        Self { inner: Arc::new(inner), limits }
+        Self { inner: Arc::new(inner), limits, pulse: Pulse::default() }
     }
 }
 
 #[async_trait]
 impl<A: ServerApp + Send + Sync + 'static> ServerApp for Front<A> {
     async fn process_new(self: &Arc<Self>, mut stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+        self.pulse.keep();
         let before_tls = stream.get_proxy_digest();
         let seat = match before_tls.as_deref().and_then(Watch::in_proxy_digest) {
             Some(watch) => {

@@ -11,6 +11,7 @@ mod front;
 mod guarded;
 mod pace;
 mod proxy_protocol;
+mod pulse;
 mod seats;
 mod sender;
 mod streams;
