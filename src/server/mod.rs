@@ -437,7 +437,7 @@ fn frame_settings(config: &Config) -> ServerConf {
         max_retries: config.limits.retries_max + 1,
         grace_period_seconds: Some(1), // in-flight requests were waited for before (`shutdown.rs`)
         graceful_shutdown_timeout_seconds: Some(1),
-        fast_timeout_to_tokio_threshold_seconds: Some(0), // see `gateway::connection::Pulse`
+        fast_timeout_to_tokio_threshold_seconds: Some(0), // seconds; `gateway/connection/pulse.rs` says why
         upgrade_sock: Files::of(&config.data_directory).socket.display().to_string(),
         ..ServerConf::default()
     }
