@@ -30,3 +30,19 @@ impl Pulse {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::runtime::Handle;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_thread_has_one_pulse_however_many_connections_it_serves() {
+        let pulse = Pulse::default();
+        for _connection in 0..3 {
+            pulse.keep();
+        }
+        assert_eq!(Handle::current().metrics().num_alive_tasks(), 1);
+    }
+}
