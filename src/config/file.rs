@@ -121,14 +121,8 @@ impl Reading<'_> {
 
     fn public(&self) -> Option<PublicConfig> {
         let fields = self.root.section("public");
-        let listen: Vec<SocketAddr> = values(fields.list("listen", ADDRESS));
-        if listen.is_empty() {
-            fields.required::<SocketAddr>("listen", ADDRESS);
-        }
-        let hosts: Vec<Host> = values(fields.list("hosts", HOST));
-        if hosts.is_empty() {
-            fields.required::<Host>("hosts", HOST);
-        }
+        let listen: Vec<SocketAddr> = values(fields.one_or_more("listen", ADDRESS));
+        let hosts: Vec<Host> = values(fields.one_or_more("hosts", HOST));
         let origin: Option<Origin> =
             fields.required("origin", "scheme, host and port, such as https://zwfw.example.gov");
         let plaintext = fields.flag("plaintext", false);
@@ -607,6 +601,14 @@ mod tests {
             assert!(told.iter().any(|line| line.contains(part)), "{part} missing in {told:#?}");
         }
         assert!(told.iter().any(|line| line.contains("did you mean `idle_minutes`?")), "{told:#?}");
+    }
+
+    #[test]
+    fn a_wrong_address_of_the_listener_is_told_once() {
+        for wrong in ["\"nowhere\"", "[]", "[\"nowhere\"]"] {
+            let told = told(&SMALLEST.replacen("listen = \"127.0.0.1:8443\"", &format!("listen = {wrong}"), 1));
+            assert_eq!(told.len(), 1, "{told:#?}");
+        }
     }
 
     #[test]

@@ -115,6 +115,20 @@ impl<'a> Fields<'a> {
             .collect()
     }
 
+    /// A list as above that must be there and have an entry.
+    pub fn one_or_more<T>(&self, key: &'static str, expected: &str) -> Vec<(T, Spot)>
+    where
+        T: FromStr<Err: Display>,
+    {
+        self.demand(key, expected);
+        if let Some(node) = self.find(key)
+            && matches!(&node.kind, Kind::List(nodes) if nodes.is_empty())
+        {
+            self.wrong::<T>(node, &self.path_of(key), expected, None);
+        }
+        self.list(key, expected)
+    }
+
     /// A table, or `None` when absent or no table.
     pub fn table(&self, key: &'static str) -> Option<Fields<'a>> {
         let node = self.find(key)?;
