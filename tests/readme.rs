@@ -55,7 +55,17 @@ fn settings() -> BTreeSet<String> {
         for begins in ["section(", "folder_of("] {
             section = line.split(begins).skip(1).find_map(quoted).map_or(section, str::to_owned);
         }
-        let reads = ["parsed(", "required(", "number(", "flag(", "list(", "has(", "file(&fields, ", "let keys = ["];
+        let reads = [
+            "parsed(",
+            "required(",
+            "number(",
+            "flag(",
+            "list(",
+            "one_or_more(",
+            "has(",
+            "file(&fields, ",
+            "let keys = [",
+        ];
         for key in reads.iter().flat_map(|read| line.split(read).skip(1)).filter_map(quoted) {
             keys.insert(format!("{section}.{key}"));
         }
@@ -63,7 +73,7 @@ fn settings() -> BTreeSet<String> {
             keys.extend(list.split('"').skip(1).step_by(2).map(|key| format!("{section}.{key}")));
         }
     }
-    let reads = ["parsed(", "required(", "number(", "flag(", "list(", "file("];
+    let reads = ["parsed(", "required(", "number(", "flag(", "list(", "one_or_more(", "file("];
     // A realm's files, addresses and pointers are read by small functions of its own.
     let reads = [&reads[..], &["entries(", "file(&fields, ", "file(fields, ", "url(", "pointer("]].concat();
     for (name, place) in [
