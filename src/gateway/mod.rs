@@ -1,7 +1,7 @@
 //! The public listener: one request from arrival to its line in the log.
-//! Phases: arrive → admit → resolve → protect → forward → answer → finish; each is a file of that name, and `receive` has the first four in
-//! their order.
-//! Shape: pingora calls the phases; `Gateway` holds what they use, `Context` what one request carries from one to the next.
+//! Phases: arrive → admit → resolve → protect → forward → answer → finish; each is a file of that name, and `receive` has the
+//! first four in their order.
+//! Shape: pingora calls (`phases`); `Gateway` holds what it needs, `Context` what one request carries from one call to the next.
 //! Cost: no lock, no store call and no signature for a request whose session is known; see `benches/`.
 //! Where: each platform that is not trusted answers on an origin of its own (`origins`), where a session comes by `handover`.
 //! Fails: every no is a `Refusal`, answered as a page for people and as a problem document for programs.
@@ -30,6 +30,7 @@ mod inside;
 mod jar;
 mod origins;
 mod path;
+mod phases;
 mod policy;
 mod protect;
 mod queue;
@@ -46,39 +47,25 @@ mod used;
 mod waiting_room;
 
 use std::io;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use futures_util::FutureExt;
-use http::HeaderMap;
-use http::header::SET_COOKIE;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::modules::http::HttpModules;
-use pingora::prelude::HttpPeer;
-use pingora::protocols::Digest;
-use pingora::proxy::{FailToProxy, ProxyHttp, Session as Downstream};
-use pingora::{Error, ErrorSource, ErrorType};
+use pingora::proxy::Session as Downstream;
 use prometheus::Histogram;
 
 use self::access_log::AccessLog;
 use self::answer::Asker;
 use self::arrive::RequestIds;
 use self::connection::{Part, Watch};
-use self::context::{Context, Inflight};
-use self::fault::Fault;
+use self::context::Context;
 use self::origins::Ground;
 use self::queue::Queues;
 use self::rate::Rates;
-use self::receive::Step;
 use self::refusal::{Needed, Refusal};
 use self::standing::{Counters, Standings};
 use self::waiting_room::Tickets;
 use crate::config::{AddressPolicy, LimitsConfig, LogConfig, Network, RatePolicy};
-use crate::domain::{DivisionCode, Timestamp, Zone};
+use crate::domain::{DivisionCode, Zone};
 use crate::identity::{Assertions, People};
 use crate::metrics::Metrics;
 use crate::portal::Portal;
@@ -228,290 +215,10 @@ impl Gateway {
     }
 }
 
-const CONTINUE: bool = false;
-const ANSWERED: bool = true;
-
-#[async_trait]
-impl ProxyHttp for Gateway {
-    type CTX = Context;
-
-    fn new_ctx(&self) -> Context {
-        Context::new(self.ids.next())
-    }
-
-    /// None: the frame's compression module would look at every request for nothing.
-    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
-
-    async fn early_request_filter(&self, downstream: &mut Downstream, ctx: &mut Context) -> pingora::Result<()> {
-        ctx.inflight = Some(Inflight::enter(&self.parts.metrics.inflight));
-        let limits = &self.parts.limits;
-        if downstream.is_http2() || limits.rate_bytes_min == 0 {
-            downstream.set_write_timeout(Some(limits.body_idle)); // else the guard's least rate cuts sooner, and costs no timer
-        }
-        downstream.set_total_drain_timeout(Some(limits.body_idle));
-        if downstream.get_keepalive().is_some() {
-            downstream.set_keepalive(Some(0)); // no limit of the frame's own, and no timer for it: the guard ends idle connections
-        }
-        enter(downstream, Part::Answer);
-        Ok(())
-    }
-
-    async fn request_filter(&self, downstream: &mut Downstream, ctx: &mut Context) -> pingora::Result<bool> {
-        let received = AssertUnwindSafe(self.receive(downstream, ctx)).catch_unwind().await;
-        let step = received.unwrap_or_else(|_| {
-            self.parts.metrics.panics.inc();
-            Err(Refusal::Internal)
-        });
-        match step {
-            Ok(Step::Forward) => return Ok(CONTINUE),
-            Ok(Step::Inside) => {
-                // In boxes of their own, so that the way of every proxied request stays small in memory.
-                if let Err(refusal) = Box::pin(inside::answer(&self.parts, downstream, ctx)).await? {
-                    Box::pin(self.refuse(downstream, ctx, refusal)).await?;
-                }
-            }
-            Ok(Step::Handover) => {
-                if let Err(refusal) = Box::pin(handover::answer(&self.parts, downstream, ctx)).await? {
-                    Box::pin(self.refuse(downstream, ctx, refusal)).await?;
-                }
-            }
-            Ok(Step::Redirect(location)) => {
-                let id = ctx.request_id;
-                Box::pin(answer::redirect(downstream, 307, &location, id.as_str(), self.parts.https)).await?;
-            }
-            Err(refusal) => Box::pin(self.refuse(downstream, ctx, refusal)).await?,
-        }
-        Ok(ANSWERED)
-    }
-
-    async fn request_body_filter(
-        &self,
-        downstream: &mut Downstream,
-        body: &mut Option<Bytes>,
-        end: bool,
-        ctx: &mut Context,
-    ) -> pingora::Result<()> {
-        if end {
-            enter(downstream, Part::Answer);
-        }
-        let Some(visit) = &ctx.visit else { return Ok(()) };
-        ctx.body_bytes += body.as_ref().map_or(0, |chunk| u64::try_from(chunk.len()).unwrap_or(u64::MAX));
-        let limit = visit.route().map_or(0, |route| route.body_bytes_max);
-        if ctx.body_bytes > limit && !visit.upgrade {
-            ctx.refusal = Some(Refusal::BodyTooLarge);
-            return Error::e_explain(ErrorType::HTTPStatus(413), "body over the route's limit");
-        }
-        Ok(())
-    }
-
-    async fn upstream_peer(&self, downstream: &mut Downstream, ctx: &mut Context) -> pingora::Result<Box<HttpPeer>> {
-        match forward::peer(ctx).await {
-            Ok(peer) => {
-                if ctx.tried.len() > 1 {
-                    ctx.forwarded = Some(Instant::now());
-                }
-                Ok(peer)
-            }
-            Err(refusal) => {
-                let mut error = Error::explain(ErrorType::HTTPStatus(503), "no instance");
-                let unknown_name = refusal == Refusal::ConnectFailed;
-                error.set_retry(unknown_name && self.after_fault(downstream, ctx, Fault::Connect));
-                // After a failed try the failure is the better answer than "none left".
-                ctx.refusal.get_or_insert(refusal);
-                Err(error)
-            }
-        }
-    }
-
-    async fn connected_to_upstream(
-        &self,
-        _downstream: &mut Downstream,
-        reused: bool,
-        _peer: &HttpPeer,
-        #[cfg(unix)] _fd: std::os::unix::io::RawFd,
-        _digest: Option<&Digest>,
-        ctx: &mut Context,
-    ) -> pingora::Result<()> {
-        if !reused && let Some(forwarded) = ctx.forwarded {
-            self.phases.connect.observe(forwarded.elapsed().as_secs_f64());
-        }
-        Ok(())
-    }
-
-    fn fail_to_connect(
-        &self,
-        downstream: &mut Downstream,
-        _peer: &HttpPeer,
-        ctx: &mut Context,
-        mut error: Box<Error>,
-    ) -> Box<Error> {
-        let fault = Fault::of_connect(&error);
-        if fault == Fault::Untrusted
-            && let (Some(visit), Some(instance)) = (&ctx.visit, ctx.tried.last())
-        {
-            // The TLS library's words, with the name that was asked for: nobody finds the wrong certificate without them.
-            let cause = error.context.as_ref().map(|context| context.as_str()).unwrap_or_default();
-            tracing::warn!(platform = %visit.platform.id, address = instance.address(), cause, "no TLS with an instance");
-        }
-        let retry = self.after_fault(downstream, ctx, fault);
-        error.set_retry(retry);
-        error
-    }
-
-    fn error_while_proxy(
-        &self,
-        _peer: &HttpPeer,
-        downstream: &mut Downstream,
-        mut error: Box<Error>,
-        ctx: &mut Context,
-        reused: bool,
-    ) -> Box<Error> {
-        let fault = Fault::of(&error, reused).filter(|_| ctx.forwarded.is_some()); // else the answer had begun
-        let retry = fault.is_some_and(|fault| self.after_fault(downstream, ctx, fault));
-        error.set_retry(retry);
-        error
-    }
-
-    async fn upstream_request_filter(
-        &self,
-        downstream: &mut Downstream,
-        request: &mut RequestHeader,
-        ctx: &mut Context,
-    ) -> pingora::Result<()> {
-        (ctx.refusal, ctx.body_bytes) = (None, 0); // of an earlier try
-        let proto = if self.parts.https { "https" } else { "http" };
-        match &ctx.visit {
-            Some(visit) => forward::dress(request, visit, ctx, Watch::of(downstream.digest()), proto),
-            None => Ok(()),
-        }
-    }
-
-    async fn response_filter(
-        &self,
-        _downstream: &mut Downstream,
-        answer: &mut ResponseHeader,
-        ctx: &mut Context,
-    ) -> pingora::Result<()> {
-        let (Some(visit), Some(instance)) = (&ctx.visit, ctx.tried.last()) else { return Ok(()) };
-        if !framing::is_clear(answer) {
-            return Err(Error::explain(ErrorType::InvalidHTTPHeader, "answer with two meanings").into_up());
-        }
-        if let Some(forwarded) = ctx.forwarded.take() {
-            self.phases.first_byte.observe(forwarded.elapsed().as_secs_f64());
-        }
-        visit.standing.counters.upstream_ok.inc();
-        if instance.breaker.answered(Timestamp::now) {
-            visit.standing.show(instance, Timestamp::now());
-        }
-        answer::dress(answer, visit, ctx, self.parts.https);
-        Ok(())
-    }
-
-    /// Trailers may say no more than header fields may.
-    fn upstream_response_trailer_filter(
-        &self,
-        _downstream: &mut Downstream,
-        trailers: &mut HeaderMap,
-        _ctx: &mut Context,
-    ) -> pingora::Result<()> {
-        answer::drop_what_is_ours(trailers);
-        trailers.remove(SET_COOKIE); // no browser keeps one from there, and it would pass by what settles cookies
-        Ok(())
-    }
-
-    fn response_body_filter(
-        &self,
-        downstream: &mut Downstream,
-        body: &mut Option<Bytes>,
-        end: bool,
-        ctx: &mut Context,
-    ) -> pingora::Result<Option<Duration>> {
-        let rate = self.parts.limits.rate_bytes_min;
-        if rate > 0
-            && downstream.is_http2()
-            && let Some(chunk) = body
-        {
-            // The guard cuts a connection on which all waits for the visitor; this ends one stream among others.
-            downstream.set_write_timeout(Some(connection::time_to_read(chunk.len(), rate)));
-        }
-        let Some(visit) = ctx.visit.as_ref().filter(|_| !end) else { return Ok(None) };
-        let total = visit.route().map_or(u32::MAX, |route| route.deadlines.total_ms);
-        if !visit.upgrade && ctx.arrived.elapsed() > Duration::from_millis(total.into()) {
-            return Error::e_explain(ErrorType::ReadTimedout, "total deadline of the route");
-        }
-        Ok(None)
-    }
-
-    async fn fail_to_proxy(&self, downstream: &mut Downstream, error: &Error, ctx: &mut Context) -> FailToProxy {
-        let cut = Watch::of(downstream.digest()).is_some_and(Watch::was_cut);
-        let refusal = ctx.refusal.take().unwrap_or_else(|| if cut { Refusal::BodyTimeout } else { refusal_of(error) });
-        let (status, code) = refusal.status_and_code();
-        // The frame's own words name addresses and header text, so only the kind of error goes into the log.
-        tracing::info!(
-            request_id = ctx.request_id.as_str(),
-            code,
-            kind = error.etype().as_str(),
-            "request not answered by a platform"
-        );
-        let visitor_left = !cut
-            && *error.esource() == ErrorSource::Downstream
-            && matches!(error.etype(), ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed);
-        if visitor_left || downstream.response_written().is_some() {
-            // Too late for an answer: the connection ends, so that half a body is not taken for a whole one.
-            ctx.refusal = Some(refusal);
-            return FailToProxy { error_code: if visitor_left { 0 } else { status }, can_reuse_downstream: false };
-        }
-        downstream.set_keepalive(None);
-        if let Err(fault) = self.refuse(downstream, ctx, refusal).await {
-            tracing::debug!(kind = fault.etype().as_str(), "visitor left before the answer");
-        }
-        FailToProxy { error_code: status, can_reuse_downstream: false }
-    }
-
-    /// The frame would log addresses, paths and queries; `fail_to_proxy` and the access log say what may be said.
-    fn suppress_error_log(&self, _downstream: &Downstream, _ctx: &Context, _error: &Error) -> bool {
-        true
-    }
-
-    fn suppress_proxy_warn_log(
-        &self,
-        _downstream: &Downstream,
-        _ctx: &Context,
-        _error: &Error,
-        _context: pingora::proxy::ProxyWarnLogContext,
-    ) -> bool {
-        true
-    }
-
-    async fn logging(&self, downstream: &mut Downstream, _error: Option<&Error>, ctx: &mut Context) {
-        let ended = finish::finish(downstream, ctx, &self.nobody, Some(&self.access_log), self.parts.log.access);
-        // What still comes on a connection that is about to be closed is the rest of a body, not another request.
-        if downstream.get_keepalive().is_some()
-            && let Some(watch) = Watch::of(downstream.digest())
-        {
-            watch.answered(ended);
-        }
-    }
-}
-
 /// Tells the connection which part of the conversation follows.
 fn enter(downstream: &Downstream, part: Part) {
     if let Some(watch) = Watch::of(downstream.digest()) {
         watch.enter(part);
-    }
-}
-
-fn refusal_of(error: &Error) -> Refusal {
-    match (error.esource(), error.etype()) {
-        (_, ErrorType::HTTPStatus(413)) => Refusal::BodyTooLarge,
-        (ErrorSource::Downstream, ErrorType::ReadTimedout) => Refusal::BodyTimeout,
-        (ErrorSource::Downstream, _) => Refusal::BadRequest,
-        (_, ErrorType::ReadTimedout | ErrorType::WriteTimedout) => Refusal::PlatformTimeout,
-        (ErrorSource::Upstream, ErrorType::InvalidHTTPHeader | ErrorType::InvalidH2 | ErrorType::H2Error) => {
-            Refusal::PlatformGarbled
-        }
-        (ErrorSource::Upstream, _) => Refusal::PlatformReset,
-        _ => Refusal::Internal,
     }
 }
 

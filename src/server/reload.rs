@@ -9,10 +9,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::certificate::Resolver;
-use super::{report, service_manager};
-use crate::domain::Timestamp;
+use super::service_manager;
+use crate::domain::{PlatformId, Timestamp};
 use crate::metrics::Metrics;
 use crate::registry::{Register, Synced, TlsFiles};
+use crate::written::Mistake;
 
 /// Certificates are renewed days before they end, so seconds do not matter; a look costs some microseconds. New files are
 /// loaded at the second look that finds them alike.
@@ -120,4 +121,20 @@ async fn next(signal: &mut Option<Signal>) {
         }
         None => std::future::pending().await,
     }
+}
+
+/// What a look at the files found.
+pub(super) fn report(synced: &Synced, metrics: &Metrics) {
+    for mistake in &synced.mistakes {
+        let Mistake { severity, .. } = mistake;
+        tracing::warn!(?severity, "{mistake}");
+    }
+    if !synced.left_alone.is_empty() {
+        let platforms: Vec<&str> = synced.left_alone.iter().map(PlatformId::as_str).collect();
+        tracing::warn!(
+            ?platforms,
+            "changed through the register since they came from files; their files are left alone"
+        );
+    }
+    metrics.filings_rejected.set(i64::try_from(synced.rejected).unwrap_or(i64::MAX));
 }
