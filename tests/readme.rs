@@ -1,4 +1,4 @@
-//! The README's tables say what the program has: every setting and every metric, and nothing else.
+//! The READMEs' tables say what there is: every setting, every metric, every file of tests, and nothing else.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -113,4 +113,22 @@ fn every_metric_is_in_the_readme_with_its_labels_and_nothing_else() {
     let (untold, unknown): (Vec<_>, Vec<_>) =
         (documented.difference(&told).collect(), told.difference(&documented).collect());
     assert!(untold.is_empty() && unknown.is_empty(), "README lacks {untold:?}, the program lacks {unknown:?}");
+}
+
+#[test]
+fn every_file_of_tests_is_in_their_readme_and_nothing_else() {
+    let readme = file("tests/README.md");
+    let cells = readme.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+    let told: BTreeSet<String> =
+        cells.flat_map(|cell| cell.split(['`', ',', ' '])).filter(|name| is_test(name)).map(str::to_owned).collect();
+    let folder = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")).unwrap();
+    let there = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let there: BTreeSet<String> = there.filter(|name| is_test(name)).collect();
+    let (untold, gone): (Vec<_>, Vec<_>) = (there.difference(&told).collect(), told.difference(&there).collect());
+    assert!(untold.is_empty() && gone.is_empty(), "tests/README.md lacks {untold:?}, tests lacks {gone:?}");
+}
+
+/// The table tells what holds tests, not the file that names them all.
+fn is_test(name: &str) -> bool {
+    name.ends_with(".rs") && name != "main.rs"
 }
