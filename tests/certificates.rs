@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use rustls::NamedGroup;
+use rustls::crypto::aws_lc_rs::kx_group::X25519MLKEM768;
 use rustls::pki_types::CertificateDer;
 
 use crate::support::clerk::on_machine;
@@ -13,7 +15,7 @@ use crate::support::filing::Filing;
 use crate::support::gateway::Gateway;
 use crate::support::platform::RecordingPlatform;
 use crate::support::process::{tool, yimen};
-use crate::support::tls::{Connection, connect};
+use crate::support::tls::{Connection, connect, connect_by};
 use crate::support::until;
 
 /// The certificate that somebody who asks for `name` is shown.
@@ -80,6 +82,18 @@ async fn a_server_name_is_shown_the_certificate_that_names_it() {
     ] {
         assert!(shown(gateway.public, name).await == of(file), "{name} is not shown {file}");
     }
+}
+
+/// The tree of dependencies has ring too, which has no such exchange and would be used if the frame came first.
+#[tokio::test]
+async fn keys_are_exchanged_by_aws_lc_also_with_who_wants_them_safe_from_quantum_computers() {
+    let gateway = gateway().await;
+    let public = gateway.public;
+    let group = tokio::task::spawn_blocking(move || {
+        let connection = connect_by(public, "localhost", X25519MLKEM768);
+        connection.conn.negotiated_key_exchange_group().unwrap().name()
+    });
+    assert_eq!(group.await.unwrap(), NamedGroup::X25519MLKEM768);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned};
 
@@ -44,7 +45,7 @@ impl ServerCertVerifier for Looking {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
+        aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
     }
 }
 
@@ -56,10 +57,19 @@ pub fn connect(address: SocketAddr, name: &str) -> Connection {
     over(TcpStream::connect(address).unwrap(), name)
 }
 
+/// Connects as one who can exchange keys by `group` only.
+pub fn connect_by(address: SocketAddr, name: &str, group: &'static dyn SupportedKxGroup) -> Connection {
+    let provider = CryptoProvider { kx_groups: vec![group], ..aws_lc_rs::default_provider() };
+    with(TcpStream::connect(address).unwrap(), name, provider)
+}
+
 /// TLS over a socket that is connected already.
 pub fn over(socket: TcpStream, name: &str) -> Connection {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    with(socket, name, aws_lc_rs::default_provider())
+}
+
+fn with(socket: TcpStream, name: &str, provider: CryptoProvider) -> Connection {
+    let config = ClientConfig::builder_with_provider(Arc::new(provider)).with_safe_default_protocol_versions().unwrap();
     let config = config.dangerous().with_custom_certificate_verifier(Arc::new(Looking)).with_no_client_auth();
     let client = ClientConnection::new(Arc::new(config), name.to_owned().try_into().unwrap()).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
