@@ -14,7 +14,10 @@ mod rate;
 mod realm;
 mod sign_in;
 mod staple;
+#[cfg(test)]
+mod tests;
 mod used;
+mod value;
 
 pub use addresses::AddressPolicy;
 pub use certificate::{CertificateError, Served, served};
