@@ -19,7 +19,7 @@ use crate::config::LimitsConfig;
 pub(crate) enum BodySize {
     /// `Content-Length`, or none at all.
     Known(u64),
-    /// Chunked, or HTTP/2 without a length: counted while it streams.
+    /// Chunked, or by HTTP/2 without a length, which the header does not tell: counted while it streams.
     Streamed,
 }
 
@@ -73,10 +73,7 @@ fn body_size(header: &RequestHeader) -> Result<BodySize, Refusal> {
         return Ok(BodySize::Streamed);
     }
     let mut lengths = header.headers.get_all(CONTENT_LENGTH).iter();
-    let Some(length) = lengths.next() else {
-        let streamed = header.version == Version::HTTP_2 && header.send_end_stream() != Some(true);
-        return Ok(if streamed { BodySize::Streamed } else { BodySize::Known(0) });
-    };
+    let Some(length) = lengths.next() else { return Ok(BodySize::Known(0)) };
     let digits = length.as_bytes();
     let number = std::str::from_utf8(digits).ok().filter(|_| digits.iter().all(u8::is_ascii_digit));
     let canonical = number.filter(|digits| *digits == "0" || !digits.starts_with('0')); // some read a leading zero as octal

@@ -37,7 +37,10 @@ impl Gateway {
         self.has_room(downstream.req_header(), seems_known)?;
         let peer = downstream.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip());
         ctx.client = arrive::client(peer, downstream.req_header(), &self.parts.trusted_proxies);
-        let size = admit::admit(downstream.req_header_mut(), &self.parts.limits)?;
+        let size = match admit::admit(downstream.req_header_mut(), &self.parts.limits)? {
+            BodySize::Known(0) if downstream.is_http2() && !downstream.is_body_empty() => BodySize::Streamed,
+            size => size,
+        };
         let table = self.parts.routes.snapshot();
         let header = downstream.req_header();
         let asked = self.parts.origins.as_ref().map(|origins| origins.asked(header));
