@@ -10,7 +10,11 @@ use crate::support::gateway::Gateway;
 use crate::support::platform::RecordingPlatform;
 
 /// Answers of which nothing may be passed on.
-const GARBLED: [(&str, &[u8]); 18] = [
+const GARBLED: [(&str, &[u8]); 19] = [
+    (
+        "a switch that nobody asked for",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+    ),
     ("two lengths", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc"),
     ("one length twice", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nab"),
     ("a list of lengths", b"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nab"),
@@ -60,13 +64,18 @@ async fn an_answer_that_can_be_read_in_two_ways_is_502() {
     let (gateway, platforms) = gateway(&GARBLED).await;
     let citizen = Citizen::of_http1(&gateway);
     for (n, (what, _)) in GARBLED.iter().enumerate() {
-        let answer = citizen.get(&format!("/platform-{n}/")).await;
-        assert_eq!((answer.status, answer.header("yimen-error")), (502, "platform-garbled"), "{what}: {answer:?}");
-        assert_eq!(answer.header("set-cookie"), "", "{what}");
-        assert_eq!(platforms[n].requests().len(), 1, "{what}: asking again makes it no better");
+        for asked in [
+            citizen.request(Method::GET, &format!("/platform-{n}/")),
+            citizen.request(Method::PUT, &format!("/platform-{n}/")).body("a"),
+        ] {
+            let answer = citizen.send(asked).await;
+            assert_eq!((answer.status, answer.header("yimen-error")), (502, "platform-garbled"), "{what}: {answer:?}");
+            assert_eq!(answer.header("set-cookie"), "", "{what}");
+        }
+        assert_eq!(platforms[n].requests().len(), 2, "{what}: asking again makes it no better");
     }
     let protocol = gateway.metric("yimen_upstream_requests_total", "result=\"protocol\"").await;
-    assert_eq!(protocol, GARBLED.len() as f64);
+    assert_eq!(protocol, 2.0 * GARBLED.len() as f64);
 }
 
 #[tokio::test]

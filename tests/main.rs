@@ -59,6 +59,7 @@ mod session_cache;
 mod session_ended;
 mod session_rules;
 mod session_store_away;
+mod short_way;
 mod sign_in;
 mod slow_visitors;
 mod store_contract;

@@ -1,6 +1,8 @@
 //! The sixth step: what goes back. A platform's answer gets our security headers and loses what only we may say; a failure
 //! of ours becomes a page with a way on for people, a problem document for programs, from the same refusal.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::Entry;
 use http::header::{
@@ -10,7 +12,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, response};
 use pingora::Error;
-use pingora::ErrorType::InternalError;
+use pingora::ErrorType::{InternalError, ReadTimedout};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session as Downstream;
 
@@ -54,6 +56,16 @@ pub(crate) fn dress(answer: &mut ResponseHeader, visit: &Visit, ctx: &Context, t
         fields.insert(REQUEST_ID, ctx.request_id.header());
         secure(fields, tls);
     });
+}
+
+/// Whether the answer may go on; `Err` once the route's total deadline is over.
+pub(crate) fn in_time(ctx: &Context) -> pingora::Result<()> {
+    let Some(visit) = &ctx.visit else { return Ok(()) };
+    let total = visit.route().map_or(u32::MAX, |route| route.deadlines.total_ms);
+    if !visit.upgrade && ctx.arrived.elapsed() > Duration::from_millis(total.into()) {
+        return Error::e_explain(ReadTimedout, "total deadline of the route");
+    }
+    Ok(())
 }
 
 /// draft-ietf-httpapi-ratelimit-headers-10.

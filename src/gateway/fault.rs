@@ -5,13 +5,18 @@
 //! Nobody waits for a second deadline: what ran into the first-byte deadline is not tried again, nor is an answer that is no
 //! HTTP. Overriding the frame's `error_while_proxy` drops its own rule, so all of that rule stands here again.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
 use http::Method;
 use pingora::proxy::Session as Downstream;
 use pingora::{Error, ErrorSource, ErrorType};
 
-use super::Gateway;
 use super::context::Context;
 use super::refusal::Refusal;
+use super::standing::Instance;
+use super::{Gateway, forward};
 use crate::domain::Timestamp;
 
 /// What an instance did with a try.
@@ -102,8 +107,62 @@ impl Fault {
 }
 
 impl Gateway {
+    /// The instance to ask, and where it listens.
+    pub(super) async fn choose(
+        &self,
+        downstream: &Downstream,
+        ctx: &mut Context,
+    ) -> pingora::Result<(Arc<Instance>, SocketAddr)> {
+        let chosen = forward::choose(ctx).await;
+        if chosen.is_ok() && ctx.tried.len() > 1 {
+            ctx.forwarded = Some(Instant::now());
+        }
+        chosen.map_err(|refusal| {
+            let mut error = Error::explain(ErrorType::HTTPStatus(503), "no instance");
+            let unknown_name = refusal == Refusal::ConnectFailed;
+            error.set_retry(unknown_name && self.after_fault(downstream, ctx, Fault::Connect));
+            // After a failed try the failure is the better answer than "none left".
+            ctx.refusal.get_or_insert(refusal);
+            error
+        })
+    }
+
+    /// What becomes of a request to whose instance there is no connection.
+    pub(super) fn not_connected(
+        &self,
+        downstream: &Downstream,
+        ctx: &mut Context,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        let fault = Fault::of_connect(&error);
+        if fault == Fault::Untrusted
+            && let (Some(visit), Some(instance)) = (&ctx.visit, ctx.tried.last())
+        {
+            // The TLS library's words, with the name that was asked for: nobody finds the wrong certificate without them.
+            let cause = error.context.as_ref().map(|context| context.as_str()).unwrap_or_default();
+            tracing::warn!(platform = %visit.platform.id, address = instance.address(), cause, "no TLS with an instance");
+        }
+        let retry = self.after_fault(downstream, ctx, fault);
+        error.set_retry(retry);
+        error
+    }
+
+    /// What becomes of a request that was under way.
+    pub(super) fn broken_off(
+        &self,
+        downstream: &Downstream,
+        ctx: &mut Context,
+        mut error: Box<Error>,
+        reused: bool,
+    ) -> Box<Error> {
+        let fault = Fault::of(&error, reused).filter(|_| ctx.forwarded.is_some()); // else the answer had begun
+        let retry = fault.is_some_and(|fault| self.after_fault(downstream, ctx, fault));
+        error.set_retry(retry);
+        error
+    }
+
     /// Notes a fault of the instance in use; whether the request is to be tried again.
-    pub(super) fn after_fault(&self, downstream: &Downstream, ctx: &mut Context, fault: Fault) -> bool {
+    fn after_fault(&self, downstream: &Downstream, ctx: &mut Context, fault: Fault) -> bool {
         let retry = self.may_retry(downstream, ctx, fault);
         let (Some(visit), Some(instance)) = (&ctx.visit, ctx.tried.last()) else { return false };
         ctx.refusal = Some(fault.refusal());

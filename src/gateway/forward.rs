@@ -2,19 +2,22 @@
 //! and nothing that only we may say.
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{COOKIE, FORWARDED, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
-use pingora::upstreams::peer::{HttpPeer, Peer};
+use pingora::upstreams::peer::HttpPeer;
 
 use super::connection::{Sender, Watch};
 use super::context::{Context, Visit};
-use super::fields::{change_request, value};
+use super::fields::value;
 use super::jar;
 use super::origins::Ground;
 use super::refusal::Refusal;
+use super::standing::Instance;
 use super::tls_peer::RETRIES;
 use crate::routing::Deadlines;
 use crate::session::cookie;
@@ -28,38 +31,52 @@ const OURS_MAX: usize = 5;
 
 /// A WebSocket may be silent this long: browsers and servers ping more often than that.
 const WEBSOCKET_IDLE: Duration = Duration::from_secs(600);
+/// How long a connection waits for its next request: below the 60 s after which servers hang up as a rule.
+pub(crate) const KEPT_FOR: Duration = Duration::from_secs(50);
 
-/// The instance to ask, with the route's deadlines; `Err` when none is left.
-pub(crate) async fn peer(ctx: &mut Context) -> Result<Box<HttpPeer>, Refusal> {
+/// The instance to ask, and where it listens; `Err` when none is left.
+pub(crate) async fn choose(ctx: &mut Context) -> Result<(Arc<Instance>, SocketAddr), Refusal> {
     let Some(visit) = &ctx.visit else { return Err(Refusal::Internal) };
-    let deadlines = visit.route().map_or_else(Deadlines::default, |route| route.deadlines);
     let same = || ctx.tried.last().filter(|_| ctx.again).cloned();
     let instance = visit.standing.pick(&ctx.tried, ctx.now, visit.canary).or_else(same).ok_or(Refusal::NoInstance)?;
-    let address = instance.peer().await;
-    let first = ctx.tried.is_empty();
-    let (upgrade, bodiless) = (visit.upgrade, visit.bodiless);
-    ctx.tried.push(instance);
-    let mut peer = address.ok_or(Refusal::ConnectFailed)?;
-    let millis = |number: u32| Some(Duration::from_millis(number.into()));
-    if let Some(options) = peer.get_mut_peer_options() {
-        options.connection_timeout = millis(deadlines.connect_ms);
-        options.total_connection_timeout = millis(deadlines.connect_ms.saturating_mul(2)); // with the TLS handshake
-        options.read_timeout = if upgrade { Some(WEBSOCKET_IDLE) } else { millis(deadlines.first_byte_ms) };
-        // A head alone goes into the socket's empty buffer; only bodies wait for the platform to read.
-        options.write_timeout = if bodiless { None } else { millis(deadlines.idle_ms) };
-        options.idle_timeout = Some(Duration::from_secs(50)); // below the 60 s after which servers hang up as a rule
-    }
-    if !first {
+    let address = instance.socket_address().await;
+    ctx.tried.push(instance.clone());
+    address.map(|address| (instance, address)).ok_or(Refusal::ConnectFailed)
+}
+
+/// How the frame gets there, within the route's deadlines.
+pub(crate) fn way_to(instance: &Instance, address: SocketAddr, ctx: &Context) -> Box<HttpPeer> {
+    let deadlines = deadlines(ctx);
+    let (upgrade, bodiless) = ctx.visit.as_ref().map_or((false, false), |visit| (visit.upgrade, visit.bodiless));
+    let mut peer = instance.peer(address);
+    let options = &mut peer.options;
+    options.connection_timeout = millis(deadlines.connect_ms);
+    options.total_connection_timeout = millis(deadlines.connect_ms.saturating_mul(2)); // with the TLS handshake
+    options.read_timeout = if upgrade { Some(WEBSOCKET_IDLE) } else { millis(deadlines.first_byte_ms) };
+    // A head alone goes into the socket's empty buffer; only bodies wait for the platform to read.
+    options.write_timeout = if bodiless { None } else { millis(deadlines.idle_ms) };
+    options.idle_timeout = Some(KEPT_FOR);
+    if ctx.tried.len() > 1 {
         // Connections that were kept may all have ended at once: a second try has one that nobody used before.
         peer.group_key |= RETRIES;
     }
-    Ok(peer)
+    peer
 }
 
-/// Makes the request to the platform out of the visitor's: our headers in, our cookies out. It comes after the frame has taken
-/// out the fields that the visitor's `Connection` names, so nobody can name ours away.
+/// Those of the route.
+pub(crate) fn deadlines(ctx: &Context) -> Deadlines {
+    ctx.visit.as_ref().and_then(|visit| visit.route()).map_or_else(Deadlines::default, |route| route.deadlines)
+}
+
+/// As the frame has its limits.
+pub(crate) fn millis(number: u32) -> Option<Duration> {
+    Some(Duration::from_millis(number.into()))
+}
+
+/// Makes the platform's request out of the visitor's: our fields in, our cookies out. It comes after the fields that the visitor's
+/// `Connection` names are out, so nobody can name ours away.
 pub(crate) fn dress(
-    request: &mut RequestHeader,
+    fields: &mut HeaderMap,
     visit: &Visit,
     ctx: &Context,
     watch: Option<&Watch>,
@@ -74,19 +91,16 @@ pub(crate) fn dress(
             &made
         }
     };
-    change_request(request, |parts| {
-        let fields = &mut parts.headers;
-        strip_cookies(fields, visit)?;
-        fields.reserve(OURS_MAX);
-        fields.insert(FORWARDED, sender.forwarded.clone());
-        fields.insert(FORWARDED_FOR, sender.address.clone());
-        fields.insert(FORWARDED_PROTO, HeaderValue::from_static(proto));
-        fields.insert(REQUEST_ID, ctx.request_id.header());
-        if let Some(assertion) = &visit.assertion {
-            fields.insert(ASSERTION, assertion.clone());
-        }
-        Ok(())
-    })
+    strip_cookies(fields, visit)?;
+    fields.reserve(OURS_MAX);
+    fields.insert(FORWARDED, sender.forwarded.clone());
+    fields.insert(FORWARDED_FOR, sender.address.clone());
+    fields.insert(FORWARDED_PROTO, HeaderValue::from_static(proto));
+    fields.insert(REQUEST_ID, ctx.request_id.header());
+    if let Some(assertion) = &visit.assertion {
+        fields.insert(ASSERTION, assertion.clone());
+    }
+    Ok(())
 }
 
 fn strip_cookies(fields: &mut HeaderMap, visit: &Visit) -> pingora::Result<()> {

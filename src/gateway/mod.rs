@@ -18,6 +18,7 @@ mod canary;
 mod checked;
 mod connection;
 mod context;
+mod exchange;
 mod fault;
 mod fields;
 mod finish;
@@ -28,6 +29,7 @@ mod health;
 mod host;
 mod inside;
 mod jar;
+mod kept;
 mod origins;
 mod path;
 mod phases;
@@ -50,6 +52,7 @@ use std::io;
 use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use pingora::connectors::TransportConnector;
 use pingora::proxy::Session as Downstream;
 use prometheus::Histogram;
 
@@ -131,6 +134,8 @@ pub struct Gateway {
     nobody: Counters,
     access_log: AccessLog,
     phases: Phases,
+    /// New connections to platforms by the short way.
+    connector: TransportConnector,
 }
 
 /// Handles of `yimen_http_request_phase_seconds`, looked up once.
@@ -170,6 +175,7 @@ impl Gateway {
             standings,
             access_log,
             phases,
+            connector: TransportConnector::new(None),
             parts,
         })
     }

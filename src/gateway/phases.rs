@@ -1,13 +1,13 @@
 //! What pingora calls, about in the order in which it does: hooks that lead to the files where the work is.
 
 use std::panic::AssertUnwindSafe;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::HeaderMap;
 use http::header::SET_COOKIE;
+use http::{HeaderMap, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::HttpPeer;
@@ -17,14 +17,15 @@ use pingora::{Error, ErrorSource, ErrorType};
 
 use super::connection::{self, Part, Watch};
 use super::context::{Context, Inflight};
-use super::fault::Fault;
+use super::fields::change_request;
 use super::receive::Step;
 use super::refusal::Refusal;
-use super::{Gateway, answer, enter, finish, forward, framing, handover, inside};
+use super::{Gateway, answer, enter, exchange, finish, forward, framing, handover, inside};
 use crate::domain::Timestamp;
 
 const CONTINUE: bool = false;
 const ANSWERED: bool = true;
+const BY_THE_FRAME: bool = true;
 
 #[async_trait]
 impl ProxyHttp for Gateway {
@@ -79,6 +80,14 @@ impl ProxyHttp for Gateway {
         Ok(ANSWERED)
     }
 
+    async fn proxy_upstream_filter(&self, downstream: &mut Downstream, ctx: &mut Context) -> pingora::Result<bool> {
+        if !exchange::is_for(downstream.req_header(), ctx) {
+            return Ok(BY_THE_FRAME);
+        }
+        self.exchange(downstream, ctx).await?;
+        Ok(!BY_THE_FRAME)
+    }
+
     async fn request_body_filter(
         &self,
         downstream: &mut Downstream,
@@ -100,22 +109,8 @@ impl ProxyHttp for Gateway {
     }
 
     async fn upstream_peer(&self, downstream: &mut Downstream, ctx: &mut Context) -> pingora::Result<Box<HttpPeer>> {
-        match forward::peer(ctx).await {
-            Ok(peer) => {
-                if ctx.tried.len() > 1 {
-                    ctx.forwarded = Some(Instant::now());
-                }
-                Ok(peer)
-            }
-            Err(refusal) => {
-                let mut error = Error::explain(ErrorType::HTTPStatus(503), "no instance");
-                let unknown_name = refusal == Refusal::ConnectFailed;
-                error.set_retry(unknown_name && self.after_fault(downstream, ctx, Fault::Connect));
-                // After a failed try the failure is the better answer than "none left".
-                ctx.refusal.get_or_insert(refusal);
-                Err(error)
-            }
-        }
+        let (instance, address) = self.choose(downstream, ctx).await?;
+        Ok(forward::way_to(&instance, address, ctx))
     }
 
     async fn connected_to_upstream(
@@ -127,8 +122,8 @@ impl ProxyHttp for Gateway {
         _digest: Option<&Digest>,
         ctx: &mut Context,
     ) -> pingora::Result<()> {
-        if !reused && let Some(forwarded) = ctx.forwarded {
-            self.phases.connect.observe(forwarded.elapsed().as_secs_f64());
+        if !reused {
+            self.connected(ctx);
         }
         Ok(())
     }
@@ -138,33 +133,20 @@ impl ProxyHttp for Gateway {
         downstream: &mut Downstream,
         _peer: &HttpPeer,
         ctx: &mut Context,
-        mut error: Box<Error>,
+        error: Box<Error>,
     ) -> Box<Error> {
-        let fault = Fault::of_connect(&error);
-        if fault == Fault::Untrusted
-            && let (Some(visit), Some(instance)) = (&ctx.visit, ctx.tried.last())
-        {
-            // The TLS library's words, with the name that was asked for: nobody finds the wrong certificate without them.
-            let cause = error.context.as_ref().map(|context| context.as_str()).unwrap_or_default();
-            tracing::warn!(platform = %visit.platform.id, address = instance.address(), cause, "no TLS with an instance");
-        }
-        let retry = self.after_fault(downstream, ctx, fault);
-        error.set_retry(retry);
-        error
+        self.not_connected(downstream, ctx, error)
     }
 
     fn error_while_proxy(
         &self,
         _peer: &HttpPeer,
         downstream: &mut Downstream,
-        mut error: Box<Error>,
+        error: Box<Error>,
         ctx: &mut Context,
         reused: bool,
     ) -> Box<Error> {
-        let fault = Fault::of(&error, reused).filter(|_| ctx.forwarded.is_some()); // else the answer had begun
-        let retry = fault.is_some_and(|fault| self.after_fault(downstream, ctx, fault));
-        error.set_retry(retry);
-        error
+        self.broken_off(downstream, ctx, error, reused)
     }
 
     async fn upstream_request_filter(
@@ -173,12 +155,7 @@ impl ProxyHttp for Gateway {
         request: &mut RequestHeader,
         ctx: &mut Context,
     ) -> pingora::Result<()> {
-        (ctx.refusal, ctx.body_bytes) = (None, 0); // of an earlier try
-        let proto = if self.parts.https { "https" } else { "http" };
-        match &ctx.visit {
-            Some(visit) => forward::dress(request, visit, ctx, Watch::of(downstream.digest()), proto),
-            None => Ok(()),
-        }
+        change_request(request, |parts| self.dress(&mut parts.headers, downstream, ctx))
     }
 
     async fn response_filter(
@@ -187,19 +164,7 @@ impl ProxyHttp for Gateway {
         answer: &mut ResponseHeader,
         ctx: &mut Context,
     ) -> pingora::Result<()> {
-        let (Some(visit), Some(instance)) = (&ctx.visit, ctx.tried.last()) else { return Ok(()) };
-        if !framing::is_clear(answer) {
-            return Err(Error::explain(ErrorType::InvalidHTTPHeader, "answer with two meanings").into_up());
-        }
-        if let Some(forwarded) = ctx.forwarded.take() {
-            self.phases.first_byte.observe(forwarded.elapsed().as_secs_f64());
-        }
-        visit.standing.counters.upstream_ok.inc();
-        if instance.breaker.answered(Timestamp::now) {
-            visit.standing.show(instance, Timestamp::now());
-        }
-        answer::dress(answer, visit, ctx, self.parts.https);
-        Ok(())
+        self.answered(answer, ctx)
     }
 
     /// Trailers may say no more than header fields may.
@@ -229,12 +194,7 @@ impl ProxyHttp for Gateway {
             // The guard cuts a connection on which all waits for the visitor; this ends one stream among others.
             downstream.set_write_timeout(Some(connection::time_to_read(chunk.len(), rate)));
         }
-        let Some(visit) = ctx.visit.as_ref().filter(|_| !end) else { return Ok(None) };
-        let total = visit.route().map_or(u32::MAX, |route| route.deadlines.total_ms);
-        if !visit.upgrade && ctx.arrived.elapsed() > Duration::from_millis(total.into()) {
-            return Error::e_explain(ErrorType::ReadTimedout, "total deadline of the route");
-        }
-        Ok(None)
+        if end { Ok(None) } else { answer::in_time(ctx).map(|()| None) }
     }
 
     async fn fail_to_proxy(&self, downstream: &mut Downstream, error: &Error, ctx: &mut Context) -> FailToProxy {
@@ -286,6 +246,49 @@ impl ProxyHttp for Gateway {
         {
             watch.answered(ended);
         }
+    }
+}
+
+/// What both ways to a platform have in common: the frame's, and the short one (`exchange`).
+impl Gateway {
+    pub(super) fn connected(&self, ctx: &Context) {
+        if let Some(forwarded) = ctx.forwarded {
+            self.phases.connect.observe(forwarded.elapsed().as_secs_f64());
+        }
+    }
+
+    /// Makes the request of a try out of the visitor's.
+    pub(super) fn dress(
+        &self,
+        fields: &mut HeaderMap,
+        downstream: &Downstream,
+        ctx: &mut Context,
+    ) -> pingora::Result<()> {
+        (ctx.refusal, ctx.body_bytes) = (None, 0); // of an earlier try
+        let proto = if self.parts.https { "https" } else { "http" };
+        match &ctx.visit {
+            Some(visit) => forward::dress(fields, visit, ctx, Watch::of(downstream.digest()), proto),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes the answer out of an instance's.
+    pub(super) fn answered(&self, answer: &mut ResponseHeader, ctx: &mut Context) -> pingora::Result<()> {
+        let (Some(visit), Some(instance)) = (&ctx.visit, ctx.tried.last()) else { return Ok(()) };
+        // A visitor who did not ask to switch would read whatever follows as an answer to the next request.
+        let unasked = answer.status == StatusCode::SWITCHING_PROTOCOLS && !visit.upgrade;
+        if unasked || !framing::is_clear(answer) {
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, "answer with two meanings").into_up());
+        }
+        if let Some(forwarded) = ctx.forwarded.take() {
+            self.phases.first_byte.observe(forwarded.elapsed().as_secs_f64());
+        }
+        visit.standing.counters.upstream_ok.inc();
+        if instance.breaker.answered(Timestamp::now) {
+            visit.standing.show(instance, Timestamp::now());
+        }
+        answer::dress(answer, visit, ctx, self.parts.https);
+        Ok(())
     }
 }
 

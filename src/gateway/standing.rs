@@ -17,6 +17,7 @@ use prometheus::{Histogram, IntCounter, IntGauge, IntGaugeVec};
 use super::breaker::Breaker;
 use super::bulkhead::Bulkhead;
 use super::checked::{Checked, Checks};
+use super::kept::{Kept, KeptMax};
 use super::retry::Budget;
 use super::tls_peer::TlsPeer;
 use super::waiting_room::{Room, Seen};
@@ -49,6 +50,7 @@ pub(crate) struct Standings {
     addresses: Arc<AddressPolicy>,
     routes: Arc<LiveTable>,
     checks: Checks,
+    kept_max: KeptMax,
 }
 
 /// One platform.
@@ -72,6 +74,8 @@ pub(crate) struct Instance {
     upstream: Upstream,
     /// Goes on when the filing changes and the address stays.
     pub(crate) breaker: Arc<Breaker>,
+    /// Connections to it that wait for a request; they go on like the breaker.
+    pub(crate) kept: Arc<Kept>,
     /// What its checks say, shared by all instances of the same address and check; `None`: nobody checks it.
     pub(crate) checked: Option<Arc<Checked>>,
     /// Whether it once said that it was alive and says so no more.
@@ -125,7 +129,8 @@ impl Standings {
     ) -> Self {
         let (inflight_max, room_max) = (limits.platform_inflight_max, limits.waiting_room_max);
         let (all, checks) = (DashMap::with_hasher(RandomState::default()), Checks::default());
-        Self { all, metrics, inflight_max, room_max, addresses, routes, checks }
+        let kept_max = KeptMax::new(limits.upstream_pool);
+        Self { all, metrics, inflight_max, room_max, addresses, routes, checks, kept_max }
     }
 
     /// The standing of a platform as filed now.
@@ -189,7 +194,8 @@ impl Standing {
             turns.extend(std::iter::repeat_n(instances.len(), weight));
             let made = || {
                 let breaker = known.map(|known| known.breaker.clone()).unwrap_or_default();
-                Arc::new(Instance::new(upstream, breaker, checked.clone(), platform, all))
+                let kept = known.map_or_else(|| Arc::new(Kept::new(all.kept_max.clone())), |known| known.kept.clone());
+                Arc::new(Instance::new(upstream, (breaker, kept), checked.clone(), platform, all))
             };
             instances.push(kept.cloned().unwrap_or_else(made));
         }
@@ -250,6 +256,11 @@ impl Standing {
         self.instances.iter().any(|instance| instance.is_up() && !instance.upstream.canary)
     }
 
+    /// Whether all its instances are asked by HTTP/1.1.
+    pub(crate) fn is_http1(&self) -> bool {
+        !self.instances.iter().any(|instance| instance.upstream.http2)
+    }
+
     /// Who is sent to instances on trial.
     pub(crate) fn canary(&self) -> Option<&Canary> {
         self.platform.canary.as_ref()
@@ -274,7 +285,7 @@ impl Standing {
 impl Instance {
     fn new(
         upstream: &Upstream,
-        breaker: Arc<Breaker>,
+        (breaker, kept): (Arc<Breaker>, Arc<Kept>),
         checked: Option<Arc<Checked>>,
         platform: &Platform,
         all: &Standings,
@@ -285,6 +296,7 @@ impl Instance {
         Self {
             upstream: upstream.clone(),
             breaker,
+            kept,
             checked,
             lost: AtomicBool::new(lost),
             tls,
@@ -333,9 +345,8 @@ impl Instance {
         &self.upstream.address
     }
 
-    /// Where to connect; `None` when the name cannot be looked up within a second.
-    pub(crate) async fn peer(&self) -> Option<Box<HttpPeer>> {
-        let address = self.socket_address().await?;
+    /// How the frame gets to `address`.
+    pub(crate) fn peer(&self, address: SocketAddr) -> Box<HttpPeer> {
         let name = if self.upstream.tls { self.upstream.server_name.to_string() } else { String::new() };
         let mut peer = Box::new(HttpPeer::new(address, self.upstream.tls, name));
         if let Some(tls) = &self.tls {
@@ -344,7 +355,7 @@ impl Instance {
         if self.upstream.http2 {
             speak_http2(&mut peer.options);
         }
-        Some(peer)
+        peer
     }
 
     /// Where it listens; `None` when the name cannot be looked up within a second.

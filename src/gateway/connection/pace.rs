@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 /// So long one may keep us waiting for the least number of bytes: long enough for a mobile network that comes and goes.
 pub(super) const WINDOW: Duration = Duration::from_secs(10);
 
-/// How long a visitor may take to read so many bytes of an answer at the least rate, in bytes a second and not 0.
+/// How long a visitor may take to read so many bytes of an answer at the least rate, in bytes a second and not 0; and a window more,
+/// so that where the whole connection waits for the visitor, its guard is first to see it.
 pub(crate) fn time_to_read(bytes: usize, rate: u64) -> Duration {
-    let seconds = u64::try_from(bytes).unwrap_or(u64::MAX).checked_div(rate).unwrap_or(0);
-    WINDOW.max(Duration::from_secs(seconds))
+    let seconds = u64::try_from(bytes).unwrap_or(u64::MAX).div_ceil(rate.max(1));
+    WINDOW.saturating_add(Duration::from_secs(seconds))
 }
 
 /// How one direction of a connection gets on.
@@ -72,8 +73,8 @@ mod tests {
 
     #[test]
     fn a_large_piece_of_an_answer_may_take_longer_than_a_small_one() {
-        assert_eq!(time_to_read(65_536, 1024), Duration::from_secs(64));
-        assert_eq!(time_to_read(1, 1024), WINDOW);
+        assert_eq!(time_to_read(65_536, 1024), WINDOW + Duration::from_secs(64));
+        assert_eq!(time_to_read(1, 1024), WINDOW + Duration::from_secs(1));
     }
 
     #[test]
