@@ -44,10 +44,31 @@ const CASES: [Case; 24] = [
     ("no content", &[b"HTTP/1.1 204 No Content\r\nX-A: b\r\n\r\n"], KEPT),
     ("not modified", &[b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\nETag: \"a\"\r\n\r\n"], KEPT),
     ("not found", &[b"HTTP/1.1 404 Nothing Here\r\nContent-Length: 2\r\n\r\nno"], KEPT),
-    ("a hint before", &[b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na"], KEPT),
-    ("hints in pieces", &[b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n", b"a"], KEPT),
-    ("another protocol", &[b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n\x81\0"], KEPT),
-    ("what only we may say", &[b"HTTP/1.1 200 OK\r\nServer: x\r\nYimen-Served-By: me\r\nSet-Cookie: __Host-yimen=x; Path=/\r\nSet-Cookie: a=b\r\nContent-Length: 1\r\n\r\na"], KEPT),
+    (
+        "a hint before",
+        &[b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na"],
+        KEPT,
+    ),
+    (
+        "hints in pieces",
+        &[
+            b"HTTP/1.1 100 Continue\r\n\r\n",
+            b"HTTP/1.1 103 Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n",
+            b"a",
+        ],
+        KEPT,
+    ),
+    (
+        "another protocol",
+        &[b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n\x81\0"],
+        KEPT,
+    ),
+    (
+        "what only we may say",
+        &[b"HTTP/1.1 200 OK\r\nServer: x\r\nYimen-Served-By: me\r\nSet-Cookie: __Host-yimen=x; Path=/\r\nSet-Cookie: a=b\r\n\
+          Content-Length: 1\r\n\r\na"],
+        KEPT,
+    ),
     ("an answer and a half", &[b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\naHTTP/1.1 200 OK\r\nContent-"], KEPT),
     ("a body cut short", &[b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab", b"cd"], CLOSED),
     ("a head cut short", &[b"HTTP/1.1 200 OK\r\nContent-Le"], CLOSED),

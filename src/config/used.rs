@@ -319,7 +319,7 @@ pub struct LimitsConfig {
     pub keepalive: Duration,
     /// Requests on one connection; then it is closed to give its memory back (1 000, nginx's figure).
     pub keepalive_requests: u32,
-    /// Idle connections kept to platforms, in all (1 024).
+    /// Idle connections kept to platforms (1 024): by the gateway in all, and by the frame for each thread.
     pub upstream_pool: usize,
     /// Further tries when nothing was sent yet or the method is idempotent (2: with the first, three, the figure of the SRE
     /// guides), within the budget of `gateway/retry.rs`.

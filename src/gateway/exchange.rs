@@ -135,7 +135,7 @@ impl Gateway {
             let mut head = read.ok_or_else(|| Error::explain(ErrorType::InternalError, "no head was read"))?;
             if !head.status.is_informational() {
                 let bodiless = downstream.req_header().method == Method::HEAD || platform.is_body_done();
-                frame(&mut head, bodiless)?;
+                chunk_endless(&mut head, bodiless)?;
                 self.answered(&mut head, ctx)?;
                 return Ok(head);
             }
@@ -159,7 +159,7 @@ impl Gateway {
 }
 
 /// A body that only the end of the platform's connection ends is sent in chunks, so that the visitor's need not end too.
-fn frame(head: &mut ResponseHeader, bodiless: bool) -> pingora::Result<()> {
+fn chunk_endless(head: &mut ResponseHeader, bodiless: bool) -> pingora::Result<()> {
     let without = bodiless || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     if !without && !head.headers.contains_key(TRANSFER_ENCODING) && !head.headers.contains_key(CONTENT_LENGTH) {
         head.set_version(Version::HTTP_11);
@@ -180,4 +180,33 @@ async fn unless_left<T>(
         left = downstream.read_body_or_idle(true) => drop(left.map_err(Error::into_down)?),
     }
     platform.await.map_err(Error::into_up)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ends_here_with(fields: &[(&'static str, &str)]) -> bool {
+        let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+        fields.iter().for_each(|(name, value)| assert!(request.append_header(*name, *value).is_ok()));
+        ends_here(&request)
+    }
+
+    #[test]
+    fn what_browsers_send_ends_here() {
+        assert!(ends_here_with(&[("Host", "a"), ("Accept", "*/*"), ("Cookie", "a=b"), ("Sec-Fetch-Mode", "navigate")]));
+        assert!(ends_here_with(&[("Connection", "Keep-Alive")]) && ends_here_with(&[("Connection", "close")]));
+    }
+
+    #[test]
+    fn fields_for_one_hop_are_left_to_the_frame() {
+        for connection in ["X-Forwarded-For", "close, X-A", "keep-alive, TE", "Upgrade", "", "keep-alive "] {
+            assert!(!ends_here_with(&[("Connection", connection)]), "{connection:?}");
+        }
+        assert!(!ends_here_with(&[("Connection", "close"), ("Connection", "X-A")]));
+        let names = "TE Trailer Transfer-Encoding Upgrade HTTP2-Settings Expect Keep-Alive Proxy-Connection Proxy-Authorization";
+        for name in names.split(' ') {
+            assert!(!ends_here_with(&[(name, "a")]), "{name}");
+        }
+    }
 }

@@ -94,7 +94,8 @@ impl Kept {
         Some(taken.stream)
     }
 
-    /// Keeps a connection whose last answer was read to its end.
+    /// Keeps a connection whose last answer was read to its end, as long as if it had come `now`: a moment of the request that is
+    /// over, which costs no look at the clock.
     pub(crate) fn keep(self: &Arc<Self>, stream: Stream, address: SocketAddr, now: Instant) {
         if !self.max.take() {
             return;

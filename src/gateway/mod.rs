@@ -1,6 +1,7 @@
 //! The public listener: one request from arrival to its line in the log.
 //! Phases: arrive → admit → resolve → protect → forward → answer → finish; each is a file of that name, and `receive` has the
-//! first four in their order.
+//! first four in their order. A request without a body goes the last three by `exchange`, over connections of `kept`; any other by
+//! the frame's own way.
 //! Shape: pingora calls (`phases`); `Gateway` holds what it needs, `Context` what one request carries from one call to the next.
 //! Cost: no lock, no store call and no signature for a request whose session is known; see `benches/`.
 //! Where: each platform that is not trusted answers on an origin of its own (`origins`), where a session comes by `handover`.
