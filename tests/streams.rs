@@ -1,5 +1,7 @@
 //! Bodies of any size go through in flat memory, both ways.
 
+use std::time::Duration;
+
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -7,6 +9,10 @@ use reqwest::header::{ACCEPT, CONTENT_LENGTH};
 use reqwest::{Body, Method};
 
 use crate::support::citizen::Citizen;
+use crate::support::faulty::{FaultyPlatform, Mood};
+use crate::support::filing::Filing;
+use crate::support::gateway::Gateway;
+use crate::support::raw::say;
 use crate::support::window::Window;
 
 const SIZE: usize = 100 * 1024 * 1024;
@@ -55,6 +61,28 @@ async fn a_large_upload_streams_up_in_flat_memory() {
             (Some(SIZE as u64), Some(&*expected))
         );
         memory_stayed_flat(before, &window);
+    }
+}
+
+#[tokio::test]
+async fn a_wish_to_upgrade_frees_no_body_from_the_limit() {
+    let silent = FaultyPlatform::start(Mood::Silent);
+    let gateway = Gateway::with(|setup| {
+        setup.plaintext();
+        let more = "access = \"open\"\nwebsocket = true\nbody_bytes_max = 1000";
+        setup.filings = vec![Filing::of("silent", "330000").at(silent.address).path("/silent/", more)];
+    })
+    .await;
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nTransfer-Encoding: chunked";
+    for method in ["GET", "POST"] {
+        let head = format!("{method} /silent/ HTTP/1.1\r\nHost: 127.0.0.1\r\n{upgrade}\r\n\r\n");
+        let said = format!("{head}44d\r\n{}\r\n0\r\n\r\n", "x".repeat(0x44d));
+        let answer = say(gateway.public, said.as_bytes(), Duration::from_millis(300));
+        assert_eq!(
+            (answer.status(), answer.header("yimen-error")),
+            (413, Some("body-too-large")),
+            "{method} {answer:?}"
+        );
     }
 }
 

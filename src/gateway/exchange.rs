@@ -6,7 +6,8 @@
 //! the same functions in the same order, and `tests/short_way.rs` compares them.
 //! By the frame go bodies, upgrades, HTTP/2 to platforms, and heads with fields that are for one hop only (RFC 9110 section
 //! 7.6.1), but for the commonest: what such fields do is told in one place.
-//! Fails: as by the frame; each try ends in `Fault`, an answer that began and breaks off ends the visitor's connection or stream.
+//! Fails: as by the frame; each try ends in `Fault`, an answer of which something went out ends the visitor's connection or stream
+//! when it breaks off. One that is broken before is 502 here, where the frame may have sent its head.
 
 use std::future::Future;
 
@@ -56,20 +57,22 @@ impl Gateway {
         // Kept connections may all have ended at once: a second try has one that nobody used before.
         let kept = if ctx.tried.len() == 1 { instance.kept.take(address, ctx.arrived) } else { None };
         let reused = kept.is_some();
-        let stream = match kept {
-            Some(stream) => stream,
+        let (stream, slot) = match kept {
+            Some((stream, slot)) => (stream, Some(slot)),
             None => {
                 let peer = forward::way_to(&instance, address, ctx);
                 // In a box: most requests find a connection.
                 let made: pingora::Result<Stream> = Box::pin(self.connector.new_stream(&*peer)).await;
-                made.map_err(|error| self.not_connected(downstream, ctx, error.into_up()).into_up())?
+                (made.map_err(|error| self.not_connected(downstream, ctx, error.into_up()).into_up())?, None)
             }
         };
         if !reused {
             self.connected(ctx);
         }
         let mut platform = Asked::new(stream);
-        platform.read_timeout = forward::millis(forward::deadlines(ctx).first_byte_ms);
+        let deadlines = forward::deadlines(ctx);
+        platform.read_timeout = forward::millis(deadlines.first_byte_ms);
+        platform.write_timeout = forward::millis(deadlines.idle_ms); // a head fits the socket's buffer as a rule: no timer is made
         if let Err(error) = self.converse(downstream, &mut platform, ctx).await {
             return Err(self.broken_off(downstream, ctx, error, reused));
         }
@@ -78,7 +81,7 @@ impl Gateway {
         if platform.is_body_done()
             && let Some(Some(stream)) = platform.reuse().now_or_never()
         {
-            instance.kept.keep(stream, address, ctx.arrived);
+            instance.kept.keep(stream, slot, address, ctx.arrived);
         }
         Ok(())
     }

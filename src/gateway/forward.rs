@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{COOKIE, FORWARDED, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pingora::http::RequestHeader;
 use pingora::upstreams::peer::HttpPeer;
 
@@ -125,11 +125,11 @@ fn strip_cookies(fields: &mut HeaderMap, visit: &Visit) -> pingora::Result<()> {
     Ok(())
 }
 
-/// Lets an upgrade through to WebSocket only, and only where the route allows it; any other wish is forgotten,
-/// which RFC 9110 section 7.8 allows a server to do.
+/// Lets an upgrade through to WebSocket only (a GET: RFC 6455 section 4.1), and only where it is allowed; any other wish is
+/// forgotten, which RFC 9110 section 7.8 allows a server to do.
 pub(crate) fn settle_upgrade(request: &mut RequestHeader, allowed: bool) -> bool {
     let Some(wish) = request.headers.get(UPGRADE) else { return false };
-    let websocket = allowed && wish.as_bytes().eq_ignore_ascii_case(b"websocket");
+    let websocket = allowed && request.method == Method::GET && wish.as_bytes().eq_ignore_ascii_case(b"websocket");
     if !websocket {
         request.remove_header(&UPGRADE);
     }

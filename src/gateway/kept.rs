@@ -4,8 +4,10 @@
 //! unasked, is told by reading before it is used, and goes.
 //! The frame's pool has a task wait on each connection, which is an eighth of a request's instructions. Nobody waits here: one
 //! task for each instance looks at all of them now and then, as long as there are any.
-//! Bounded: `limits.upstream_pool` for all instances together; one too many is closed.
+//! Bounded: `limits.upstream_pool` for all instances together, a quarter of it for one. Where no more may be kept, the instance's own
+//! oldest gives way.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
@@ -23,7 +25,7 @@ use super::forward::KEPT_FOR;
 /// How long a connection that the platform has closed may stay half open on our side.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// How many connections all instances may keep, and how many they do.
+/// How many connections all instances may keep.
 #[derive(Clone, Debug)]
 pub(crate) struct KeptMax {
     max: usize,
@@ -35,16 +37,24 @@ impl KeptMax {
         Self { max, all: Arc::default() }
     }
 
-    fn take(&self) -> bool {
-        let fits = self.all.fetch_add(1, Relaxed) < self.max;
-        if !fits {
-            self.give_back(1);
-        }
-        fits
+    fn one(&self) -> Option<Slot> {
+        let slot = Slot(self.all.clone());
+        (self.all.fetch_add(1, Relaxed) < self.max).then_some(slot) // else it is given back at once
     }
 
-    fn give_back(&self, count: usize) {
-        self.all.fetch_sub(count, Relaxed);
+    /// What one instance may have, so that the burst of one platform does not take all from the others.
+    fn share(&self) -> usize {
+        self.max.div_ceil(4)
+    }
+}
+
+/// The right to be kept. A connection that was kept has it while it is in use, too: who is asked often is not put off for those
+/// who are asked now and then.
+pub(crate) struct Slot(Arc<AtomicUsize>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
     }
 }
 
@@ -56,13 +66,15 @@ pub(crate) struct Kept {
 
 #[derive(Default)]
 struct Stack {
-    waiting: Vec<Waiting>,
+    /// The one that came last at the back.
+    waiting: VecDeque<Waiting>,
     /// Whether a task looks at them.
     looked_at: bool,
 }
 
 struct Waiting {
     stream: Stream,
+    slot: Slot,
     address: SocketAddr,
     thread: ThreadId,
     until: Instant,
@@ -74,57 +86,51 @@ impl Kept {
     }
 
     /// A connection to `address` on which the next request can go out.
-    pub(crate) fn take(&self, address: SocketAddr, now: Instant) -> Option<Stream> {
+    pub(crate) fn take(&self, address: SocketAddr, now: Instant) -> Option<(Stream, Slot)> {
         loop {
-            let mut stream = self.last(address, now)?;
-            if is_quiet(&mut stream) {
-                return Some(stream);
+            let mut last = self.last(address, now)?;
+            if is_quiet(&mut last.stream) {
+                return Some((last.stream, last.slot));
             }
         }
     }
 
-    fn last(&self, address: SocketAddr, now: Instant) -> Option<Stream> {
+    fn last(&self, address: SocketAddr, now: Instant) -> Option<Waiting> {
         let thread = thread::current().id();
         let fits = |one: &Waiting| one.thread == thread && one.address == address && one.until > now;
         let mut stack = self.stack.lock();
         let index = stack.waiting.iter().rposition(fits)?;
-        let taken = stack.waiting.remove(index);
-        drop(stack);
-        self.max.give_back(1);
-        Some(taken.stream)
+        stack.waiting.remove(index)
     }
 
     /// Keeps a connection whose last answer was read to its end, as long as if it had come `now`: a moment of the request that is
-    /// over, which costs no look at the clock.
-    pub(crate) fn keep(self: &Arc<Self>, stream: Stream, address: SocketAddr, now: Instant) {
-        if !self.max.take() {
-            return;
-        }
-        let waiting = Waiting { stream, address, thread: thread::current().id(), until: now + KEPT_FOR };
+    /// over, which costs no look at the clock. `slot`: its own, if it was kept before.
+    pub(crate) fn keep(self: &Arc<Self>, stream: Stream, slot: Option<Slot>, address: SocketAddr, now: Instant) {
+        let slot = slot.or_else(|| self.max.one());
+        let (thread, until) = (thread::current().id(), now + KEPT_FOR);
         let mut stack = self.stack.lock();
-        stack.waiting.push(waiting);
-        if !std::mem::replace(&mut stack.looked_at, true) {
-            drop(stack);
+        let full = slot.is_none() || stack.waiting.len() >= self.max.share();
+        let oldest = if full { stack.waiting.pop_front() } else { None }; // closed when the lock is free again
+        let (oldest, freed) = oldest.map(|oldest| (oldest.stream, oldest.slot)).unzip();
+        let Some(slot) = slot.or(freed) else { return };
+        stack.waiting.push_back(Waiting { stream, slot, address, thread, until });
+        let looked_at = std::mem::replace(&mut stack.looked_at, true);
+        drop(stack);
+        drop(oldest);
+        if !looked_at {
             tokio::spawn(look_after(Arc::downgrade(self)));
         }
     }
 
     /// Closes what nobody will use. Whether somebody has to look again.
     fn look(&self, now: Instant) -> bool {
+        let mut waiting = std::mem::take(&mut self.stack.lock().waiting); // who comes meanwhile makes a connection
+        waiting.retain_mut(|one| one.until > now && is_quiet(&mut one.stream));
         let mut stack = self.stack.lock();
-        let gone =
-            stack.waiting.extract_if(.., |one| one.until <= now || !is_quiet(&mut one.stream)).collect::<Vec<_>>();
+        waiting.append(&mut stack.waiting);
+        stack.waiting = waiting;
         stack.looked_at = !stack.waiting.is_empty();
-        let again = stack.looked_at;
-        drop(stack);
-        self.max.give_back(gone.len());
-        again
-    }
-}
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        self.max.give_back(self.stack.get_mut().waiting.len());
+        stack.looked_at
     }
 }
 
@@ -158,7 +164,7 @@ mod tests {
     /// Keeps one more connection and returns the platform's end of it.
     fn one_more(kept: &Arc<Kept>, now: Instant) -> DuplexStream {
         let (ours, platforms) = duplex(64);
-        kept.keep(Box::new(ours), ADDRESS, now);
+        kept.keep(Box::new(ours), None, ADDRESS, now);
         platforms
     }
 
@@ -170,10 +176,12 @@ mod tests {
     async fn the_connection_that_came_last_goes_first_and_each_goes_once() {
         let (kept, now) = (kept(10), Instant::now());
         let (_first, mut last) = (one_more(&kept, now), one_more(&kept, now));
-        let mut taken = kept.take(ADDRESS, now).unwrap();
+        let (mut taken, slot) = kept.take(ADDRESS, now).unwrap();
         taken.write_all(b"a").await.unwrap();
         assert_eq!(last.read_u8().await.unwrap(), b'a');
         assert!(kept.take(ADDRESS, now).is_some() && kept.take(ADDRESS, now).is_none());
+        assert_eq!(counted(&kept), (0, 1), "who is in use and was kept may be kept again");
+        drop(slot);
         assert_eq!(counted(&kept), (0, 0));
     }
 
@@ -200,16 +208,41 @@ mod tests {
         assert!(kept.take(ADDRESS, now).is_some());
     }
 
+    async fn is_closed(mut platforms: DuplexStream) -> bool {
+        matches!(platforms.read(&mut [0]).now_or_never(), Some(Ok(0)))
+    }
+
     #[tokio::test]
-    async fn one_too_many_is_closed_and_what_is_gone_makes_room() {
-        let (kept, now) = (kept(2), Instant::now());
-        let (_one, two, mut three) = (one_more(&kept, now), one_more(&kept, now), one_more(&kept, now));
-        assert_eq!(three.read(&mut [0]).await.unwrap(), 0, "closed");
-        drop(two);
+    async fn an_instance_has_a_quarter_and_its_oldest_gives_way() {
+        let (kept, now) = (kept(8), Instant::now());
+        let (one, two, three) = (one_more(&kept, now), one_more(&kept, now), one_more(&kept, now));
+        assert!(is_closed(one).await && !is_closed(two).await && !is_closed(three).await);
+        assert_eq!(counted(&kept), (2, 2));
+    }
+
+    #[tokio::test]
+    async fn where_all_are_full_who_has_some_changes_the_oldest_and_who_has_none_gets_none() {
+        let (max, now) = (KeptMax::new(2), Instant::now());
+        let [busy, other] = [(), ()].map(|()| Arc::new(Kept::new(max.clone())));
+        let _first = one_more(&busy, now);
+        let (_taken, slot) = busy.take(ADDRESS, now).unwrap();
+        let _second = one_more(&other, now);
+        let stranger = Arc::new(Kept::new(max.clone()));
+        assert!(is_closed(one_more(&stranger, now)).await, "both are taken, one by a connection in use");
+        let (ours, platforms) = duplex(64);
+        busy.keep(Box::new(ours), Some(slot), ADDRESS, now);
+        assert!(!is_closed(platforms).await, "who was kept is kept again");
+        let _newest = one_more(&other, now);
+        assert_eq!((counted(&busy), counted(&other)), ((1, 2), (1, 2)));
+    }
+
+    #[tokio::test]
+    async fn what_is_gone_makes_room() {
+        let (kept, now) = (kept(8), Instant::now());
+        let (one, _two) = (one_more(&kept, now), one_more(&kept, now));
+        drop(one);
         assert!(kept.look(now), "one is left to look after");
         assert_eq!(counted(&kept), (1, 1));
-        let _four = one_more(&kept, now);
-        assert_eq!(counted(&kept), (2, 2));
         assert!(!kept.look(now + KEPT_FOR));
         assert_eq!(counted(&kept), (0, 0));
     }

@@ -111,7 +111,8 @@ impl Gateway {
         if let Some(canary) = visit.standing.canary() {
             visit.canary = canary::chosen(canary, &visit, &downstream.req_header().headers, ctx.client);
         }
-        visit.upgrade = forward::settle_upgrade(downstream.req_header_mut(), websocket);
+        // What is sent by a WebSocket is not counted, so nothing that is may come with the wish for one.
+        visit.upgrade = forward::settle_upgrade(downstream.req_header_mut(), websocket && visit.bodiless);
         let mut step = admitted.and_then(|()| {
             if matches!(size, BodySize::Known(length) if length > body_bytes_max) {
                 return Err(Refusal::BodyTooLarge);
