@@ -9,10 +9,10 @@ use prometheus::IntGauge;
 
 use super::arrive::RequestId;
 use super::bulkhead::Place;
+use super::instance::Instance;
 use super::origins::Ground;
 use super::rate::Quota;
 use super::refusal::Refusal;
-use super::standing::Instance;
 use crate::domain::{Level, Timestamp};
 use crate::routing::{Platform, Route};
 use crate::session::Live;

@@ -13,7 +13,7 @@ use std::future::Future;
 
 use futures_util::FutureExt;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::{HeaderValue, Method, StatusCode, Version};
+use http::{HeaderValue, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::Stream;
 use pingora::protocols::http::HttpTask;
@@ -137,8 +137,9 @@ impl Gateway {
             let read = platform.resp_header().map(|head| ResponseHeader::from(head.as_owned_parts()));
             let mut head = read.ok_or_else(|| Error::explain(ErrorType::InternalError, "no head was read"))?;
             if !head.status.is_informational() {
-                let bodiless = downstream.req_header().method == Method::HEAD || platform.is_body_done();
-                chunk_endless(&mut head, bodiless)?;
+                if !platform.is_body_done() {
+                    chunk_endless(&mut head)?;
+                }
                 self.answered(&mut head, ctx)?;
                 return Ok(head);
             }
@@ -162,9 +163,8 @@ impl Gateway {
 }
 
 /// A body that only the end of the platform's connection ends is sent in chunks, so that the visitor's need not end too.
-fn chunk_endless(head: &mut ResponseHeader, bodiless: bool) -> pingora::Result<()> {
-    let without = bodiless || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    if !without && !head.headers.contains_key(TRANSFER_ENCODING) && !head.headers.contains_key(CONTENT_LENGTH) {
+fn chunk_endless(head: &mut ResponseHeader) -> pingora::Result<()> {
+    if !head.headers.contains_key(TRANSFER_ENCODING) && !head.headers.contains_key(CONTENT_LENGTH) {
         head.set_version(Version::HTTP_11);
         head.insert_header(TRANSFER_ENCODING, "chunked")?;
     }

@@ -14,8 +14,8 @@ use pingora::proxy::Session as Downstream;
 use pingora::{Error, ErrorSource, ErrorType};
 
 use super::context::Context;
+use super::instance::Instance;
 use super::refusal::Refusal;
-use super::standing::Instance;
 use super::{Gateway, forward};
 use crate::domain::Timestamp;
 

@@ -6,7 +6,7 @@ use pingora::proxy::Session as Downstream;
 
 use super::access_log::Line;
 use super::context::Context;
-use super::standing::Counters;
+use super::counters::Counters;
 use crate::config::AccessLog as Which;
 
 /// What one finished request leaves behind. Returns when it was finished.

@@ -14,10 +14,10 @@ use pingora::upstreams::peer::HttpPeer;
 use super::connection::{Sender, Watch};
 use super::context::{Context, Visit};
 use super::fields::value;
+use super::instance::Instance;
 use super::jar;
 use super::origins::Ground;
 use super::refusal::Refusal;
-use super::standing::Instance;
 use super::tls_peer::RETRIES;
 use crate::routing::Deadlines;
 use crate::session::cookie;
@@ -47,14 +47,13 @@ pub(crate) async fn choose(ctx: &mut Context) -> Result<(Arc<Instance>, SocketAd
 /// How the frame gets there, within the route's deadlines.
 pub(crate) fn way_to(instance: &Instance, address: SocketAddr, ctx: &Context) -> Box<HttpPeer> {
     let deadlines = deadlines(ctx);
-    let (upgrade, bodiless) = ctx.visit.as_ref().map_or((false, false), |visit| (visit.upgrade, visit.bodiless));
+    let upgrade = ctx.visit.as_ref().is_some_and(|visit| visit.upgrade);
     let mut peer = instance.peer(address);
     let options = &mut peer.options;
     options.connection_timeout = millis(deadlines.connect_ms);
     options.total_connection_timeout = millis(deadlines.connect_ms.saturating_mul(2)); // with the TLS handshake
     options.read_timeout = if upgrade { Some(WEBSOCKET_IDLE) } else { millis(deadlines.first_byte_ms) };
-    // A head alone goes into the socket's empty buffer; only bodies wait for the platform to read.
-    options.write_timeout = if bodiless { None } else { millis(deadlines.idle_ms) };
+    options.write_timeout = millis(deadlines.idle_ms);
     options.idle_timeout = Some(KEPT_FOR);
     if ctx.tried.len() > 1 {
         // Connections that were kept may all have ended at once: a second try has one that nobody used before.

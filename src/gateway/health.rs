@@ -17,7 +17,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::checked::Checked;
-use super::standing::{Instance, Standing, Standings};
+use super::instance::Instance;
+use super::standing::{Standing, Standings};
 use super::tls_peer::for_checks;
 use crate::domain::Timestamp;
 use crate::routing::{HealthCheck, LiveTable, PlatformState, Probe, RouteTable};
