@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use yimen::config::RegisterStoreConfig;
-use yimen::domain::{Actor, DivisionCode, PlatformId, Role, Timestamp};
+use yimen::domain::{Actor, Credential, DivisionCode, Lineage, Link, PlatformId, Role, Timestamp};
 use yimen::metrics::Metrics;
 use yimen::registry::{AddressPolicy, Expected, Register, RegisterParts, Rules, Write, sample};
 use yimen::store::{Durable, RegisterNotices};
@@ -72,12 +72,9 @@ async fn opened(what: &str, folder: &Path) -> Arc<Register> {
 
 /// Suspends and resumes one filing of the nation, which has the most routes, again and again.
 async fn changed(register: &Register) {
-    let actor = Actor {
-        principal: "bench".parse().unwrap(),
-        role: Role::Operator,
-        division: DivisionCode::NATION,
-        platform: None,
-    };
+    let (principal, division, credential) = ("bench".parse().unwrap(), DivisionCode::NATION, Credential::Machine);
+    let lineage = Lineage::root(Link { principal, division, credential, certified: false });
+    let actor = Actor::of(lineage, Role::Operator, None);
     let id: PlatformId = register.routes().snapshot().platforms().nth(1).unwrap().1.id.clone();
     let mut took = Vec::new();
     for round in 0..CHANGES {

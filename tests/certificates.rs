@@ -10,7 +10,7 @@ use rustls::NamedGroup;
 use rustls::crypto::aws_lc_rs::kx_group::X25519MLKEM768;
 use rustls::pki_types::CertificateDer;
 
-use crate::support::clerk::on_machine;
+use crate::support::clerk::{on_machine, told};
 use crate::support::filing::Filing;
 use crate::support::gateway::Gateway;
 use crate::support::platform::RecordingPlatform;
@@ -435,4 +435,32 @@ async fn check_says_which_platforms_no_certificate_names() {
     assert!(status == Some(0) && text.contains("no certificate for *.services.example"), "{text}");
     shows(&["*.services.example"]);
     assert!(!told().1.contains("no certificate"), "{}", told().1);
+}
+
+#[tokio::test]
+async fn a_token_that_came_through_a_certificate_ends_when_the_settings_name_it_no_more() {
+    let ours = authority("ours");
+    let [(li, of_li), (wang, of_wang)] = [(); 2].map(|()| caller(&ours.1));
+    let (first, second) = (named(&of_li, "li.lei", "operator"), named(&of_wang, "wang.wu", "operator"));
+    let (gateway, listen) = gateway_that_asks(&ours.0, [first.as_str(), &second].concat(), &[]).await;
+    let issue = async |token: Option<&str>, principal: &str, division: &str| {
+        let client = crate::support::client().tls_danger_accept_invalid_certs(true).identity(li.clone());
+        let body = format!("{{\"principal\":\"{principal}\",\"role\":\"operator\",\"division\":\"{division}\"}}");
+        let call = client.build().unwrap().post(format!("https://{listen}/v1/tokens")).body(body);
+        let call = call.header("content-type", "application/json");
+        let call = if let Some(token) = token { call.bearer_auth(token) } else { call };
+        told(call).await
+    };
+    let token = issue(None, "city", "330100").await.has_status(201).body["token"].as_str().unwrap().to_owned();
+    let below =
+        issue(Some(&token), "county", "330106").await.has_status(201).body["token"].as_str().unwrap().to_owned();
+    // A name of the settings is not given out below, whoever first asks for it.
+    issue(Some(&token), "Wang.Wu", "330106").await.refused(409, "principal-taken");
+    let status = async |token: &str| asks(listen, Some(wang.clone()), Some(token)).await.unwrap().0;
+    assert_eq!((status(&token).await, status(&below).await), (200, 200));
+    let settings = fs::read_to_string(&gateway.config).unwrap();
+    fs::write(&gateway.config, settings.replace(&first, "")).unwrap();
+    let gateway = gateway.restarted().await;
+    assert_eq!((status(&token).await, status(&below).await), (401, 401), "both came through it");
+    drop(gateway);
 }

@@ -12,7 +12,7 @@ use crate::support::issuer::{Provider, Told, answer_in, client, filings, parts_o
 use crate::support::node;
 
 const COMPANY: &str = "914403001922038216";
-const MACHINE: By<'static> = By { actor: "machine", role: "machine", request_id: "" };
+const MACHINE: By<'static> = By { actor: "machine", credential: None, role: "machine", request_id: "" };
 
 async fn acting(provider: &Provider, subject: &str) -> Session {
     let grant = Grant {
@@ -22,6 +22,8 @@ async fn acting(provider: &Provider, subject: &str) -> Session {
         role: SubjectRole::Agent,
         valid_from: provider.now().day(),
         valid_until: provider.now().day(),
+        division: None,
+        evidence: None,
     };
     provider.people.grant_role(grant, MACHINE, provider.now()).await.unwrap();
     let roles = provider.people.represents(subject, provider.now()).await.unwrap();

@@ -12,6 +12,9 @@
 mod support;
 
 mod accounts_last;
+mod authority;
+mod authority_calls;
+mod authority_random;
 mod black_hole;
 mod browser;
 mod bulkhead;

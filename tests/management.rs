@@ -66,12 +66,12 @@ async fn a_platform_files_itself_and_another_operator_puts_it_into_force(gateway
     platform.files(&document("hangzhou", HANGZHOU, UNFILED, instance.address)).await;
     let refused = platform.step("hangzhou", "approve", None).await.refused(403, "forbidden");
     assert_eq!(refused.body["right"], "review");
-    shanghai.step("hangzhou", "approve", None).await.refused(403, "forbidden");
+    shanghai.step("hangzhou", "approve", None).await.refused(404, "not-found");
     // What the city's operator hands in itself, another must approve.
     hangzhou.step("hangzhou", "reject", Some(json!({ "reason": "the contact is nobody" }))).await.has_status(200);
     hangzhou.step("hangzhou", "submit", None).await.has_status(200);
     hangzhou.step("hangzhou", "approve", None).await.refused(403, "self-review");
-    let tried = zhejiang.call("POST /v1/filings/hangzhou/approve?dry_run=true", &[("if-match", "*")], None).await;
+    let tried = zhejiang.step("hangzhou", "approve?dry_run=true", None).await;
     assert_eq!(tried.has_status(200).body["filing"]["state"], "approved");
     served(&gateway, ADDRESS, 404).await;
     zhejiang.step("hangzhou", "approve", None).await.has_status(200);
@@ -162,7 +162,8 @@ async fn every_mistake_of_a_document_is_told_at_once_with_its_pointer() {
 
 async fn a_change_names_the_version_it_was_made_for(gateway: Gateway) {
     let platform = Clerk::platform(&gateway, "hangzhou", HANGZHOU);
-    let first = document("hangzhou", HANGZHOU, UNFILED, "127.0.0.1:9".parse().unwrap());
+    let mut first = document("hangzhou", HANGZHOU, UNFILED, "127.0.0.1:9".parse().unwrap());
+    first["platform"]["season"] = json!("06-01..07-31");
     let put =
         async |fields: &[(&str, &str)]| platform.call("PUT /v1/filings/hangzhou", fields, Some(first.clone())).await;
     put(&[]).await.refused(428, "condition-needed");
@@ -172,13 +173,13 @@ async fn a_change_names_the_version_it_was_made_for(gateway: Gateway) {
     assert_eq!((taken.header("etag"), &taken.body["current"]), ("\"1\"", &json!("\"1\"")));
     let read = platform.call("GET /v1/filings/hangzhou", &[("if-none-match", "\"1\"")], None).await;
     assert_eq!((read.status, &read.body), (304, &json!(null)));
-    let patch = json!({ "platform": { "contact": "other@example.gov", "trusted": null } });
+    let patch = json!({ "platform": { "contact": "other@example.gov", "function": "answers", "season": null } });
     let patched =
         async |tag| platform.call("PATCH /v1/filings/hangzhou", &[("if-match", tag)], Some(patch.clone())).await;
     patched("\"7\"").await.refused(412, "version-conflict");
     let done = patched("\"1\"").await.has_status(200);
     let document = &done.body["filing"]["document"]["platform"];
-    assert_eq!((&document["contact"], document.get("trusted")), (&json!("other@example.gov"), None));
+    assert_eq!((&document["contact"], document.get("season")), (&json!("other@example.gov"), None));
     assert_eq!(done.header("etag"), "\"2\"");
     patched("\"1\"").await.refused(412, "version-conflict");
     put(&[("if-match", "seven"), ("if-none-match", "x")]).await.refused(400, "invalid-parameters");

@@ -15,7 +15,7 @@ use crate::support::engine::{Engine, on_both};
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const ID_NUMBER: &str = "110105189912310015";
 const PHONE: &str = "13812341234";
-const OPERATOR: By<'static> = By { actor: "li.lei", role: "operator", request_id: "r-1" };
+const OPERATOR: By<'static> = By { actor: "li.lei", credential: None, role: "operator", request_id: "r-1" };
 
 struct Office {
     people: People,
@@ -67,6 +67,8 @@ fn grant(subject: &str, from: Timestamp, until: Timestamp) -> Grant {
         role: SubjectRole::LegalRepresentative,
         valid_from: from.day(),
         valid_until: until.day(),
+        division: None,
+        evidence: None,
     }
 }
 

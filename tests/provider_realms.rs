@@ -681,6 +681,7 @@ on_both! {
 async fn a_realm_comes_and_goes_without_a_restart(town: Town) {
     let Town { gateway, provider } = town;
     let (nation, province) = (Clerk::operator(&gateway, "100000"), Clerk::operator(&gateway, "330000"));
+    let second = Clerk::of(&gateway, "--role operator --division 100000 --principal second");
     let path = "/v1/realms/province";
     let put = format!("PUT {path}");
     province
@@ -695,7 +696,7 @@ async fn a_realm_comes_and_goes_without_a_restart(town: Town) {
         .refused(412, "version-conflict");
     let trial = format!("{put}?dry_run=true");
     let tried = nation.call(&trial, &[("if-none-match", "*")], Some(document(&provider, "province"))).await;
-    assert_eq!(tried.has_status(200).body["id"], "province");
+    assert_eq!(tried.has_status(200).body["object"]["id"], "province");
     nation.get(path).await.refused(404, "not-found");
     for (key, wrong, pointer) in [
         ("client_secret_file", json!("../session.key"), "/client_secret_file"),
@@ -710,8 +711,12 @@ async fn a_realm_comes_and_goes_without_a_restart(town: Town) {
         assert_eq!(refused.wrongs(), [pointer]);
     }
     let made =
-        nation.call(&put, &[("if-none-match", "*")], Some(document(&provider, "province"))).await.has_status(201);
-    let etag = made.header("etag").to_owned();
+        nation.call(&put, &[("if-none-match", "*")], Some(document(&provider, "province"))).await.has_status(202);
+    nation.get(path).await.refused(404, "not-found");
+    nation.approves(&made).await.refused(403, "self-review");
+    province.approves(&made).await.refused(404, "not-found");
+    second.approves(&made).await.has_status(200);
+    let etag = nation.get(path).await.has_status(200).header("etag").to_owned();
     nation
         .call(&put, &[("if-none-match", "*")], Some(document(&provider, "province")))
         .await
@@ -724,14 +729,19 @@ async fn a_realm_comes_and_goes_without_a_restart(town: Town) {
     citizen.visit(&provider.approve(&address)).await.leads_to(303, "/account");
     let mut renamed = document(&provider, "province");
     renamed["name"] = json!("新名称");
-    nation.call(&put, &[("if-match", &etag)], Some(renamed)).await.has_status(200);
+    let change = nation.call(&put, &[("if-match", &etag)], Some(renamed.clone())).await.has_status(202);
+    let same = nation.call(&put, &[("if-match", &etag)], Some(renamed)).await.has_status(202);
+    second.approves(&change).await.has_status(200);
+    second.approves(&same).await.refused(412, "version-conflict");
     assert!(Citizen::of(&gateway).visit("/sign-in").await.body.contains("新名称"));
     nation.call(&format!("DELETE {path}"), &[("if-match", &etag)], None).await.refused(412, "version-conflict");
     nation.call(&format!("DELETE {path}"), &[("if-match", "*")], None).await.has_status(200);
     nation.get(path).await.refused(404, "not-found");
     assert!(!Citizen::of(&gateway).visit("/sign-in").await.body.contains("/sign-in/province"));
     citizen.visit("/account").await.has_status(200);
-    nation.call(&put, &[("if-none-match", "*")], Some(document(&provider, "province"))).await.has_status(201);
+    let again =
+        nation.call(&put, &[("if-none-match", "*")], Some(document(&provider, "province"))).await.has_status(202);
+    second.approves(&again).await.has_status(200);
 }
 
 #[tokio::test]
@@ -751,10 +761,10 @@ async fn every_node_follows_and_the_settings_realm_is_not_the_apis() {
         setup.set("register.node", "other");
     })
     .await;
-    nation
-        .call("PUT /v1/realms/province", &[("if-none-match", "*")], Some(document(&town.provider, "province")))
-        .await
-        .has_status(201);
+    let put = "PUT /v1/realms/province";
+    let made = nation.call(put, &[("if-none-match", "*")], Some(document(&town.provider, "province"))).await;
+    let second = Clerk::of(&town.gateway, "--role operator --division 100000 --principal second");
+    second.approves(&made.has_status(202)).await.has_status(200);
     let follows =
         || async { Citizen::of(&other).visit("/sign-in").await.body.contains("/sign-in/province").then_some(()) };
     until("the other node offers the realm", std::time::Duration::from_secs(10), follows).await;

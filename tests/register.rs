@@ -3,7 +3,7 @@
 use serde_json::json;
 use yimen::config::RegisterStoreConfig;
 use yimen::domain::{Role, Timestamp};
-use yimen::registry::{Expected, FilingState, Filter, RegisterError, Right, Version, Write};
+use yimen::registry::{Expected, FilingState, Filter, RegisterError, Reserved, Right, Version, Write};
 
 use crate::support::engine::{Engine, on_both};
 use crate::support::register::{
@@ -110,10 +110,13 @@ async fn rights_follow_the_tree(office: Office) {
     assert_eq!(suspend(operator("o", NATION)).await, None);
     assert_eq!(suspend(operator("o", ZHEJIANG)).await, None);
     assert_eq!(suspend(operator("o", HANGZHOU)).await, None);
-    assert_eq!(suspend(operator("o", SHANGHAI)).await, Some(Right::Suspend));
-    assert_eq!(suspend(operator("o", "330200")).await, Some(Right::Suspend));
-    assert_eq!(suspend(operator("o", "330106")).await, Some(Right::Suspend));
     assert_eq!(suspend(owner("hall", HANGZHOU)).await, Some(Right::Suspend));
+    // Whoever may not read it does not hear that there is one.
+    for elsewhere in [SHANGHAI, "330200", "330106"] {
+        let who = operator("o", elsewhere);
+        assert_eq!(code(register.suspend(&tried(&who), &hall, "n").await), "not-found", "{elsewhere}");
+        assert_eq!(code(register.suspend(&tried(&who), &id("nobody"), "n").await), "not-found", "{elsewhere}");
+    }
     for role in [Role::Auditor, Role::Viewer] {
         assert_eq!(suspend(actor("a", role, NATION, None)).await, Some(Right::Suspend));
     }
@@ -132,7 +135,7 @@ async fn rights_follow_the_tree(office: Office) {
     let city = operator("o", HANGZHOU);
     let elsewhere = bytes(&document("hall", SHANGHAI, PENSION));
     assert_eq!(code(register.put(&by(&city), &hall, &elsewhere).await), "forbidden");
-    assert_eq!(code(register.put(&by(&operator("o", SHANGHAI)), &hall, &elsewhere).await), "forbidden");
+    assert_eq!(code(register.put(&by(&operator("o", SHANGHAI)), &hall, &elsewhere).await), "id-taken");
     let other = bytes(&document("other", HANGZHOU, NOTARY));
     assert_eq!(code(register.put(&by(&owner("hall", HANGZHOU)), &id("other"), &other).await), "forbidden");
 }
@@ -249,7 +252,9 @@ async fn a_path_must_be_reserved(office: Office) {
     for own in ["/", "/sign-in", "/s/330100", "/a/../b", "no"] {
         assert_eq!(code(register.reserve(&by(&city), &id("hall"), None, own).await), "invalid-filing", "{own}");
     }
-    register.reserve(&by(&city), &id("hall"), None, "/hangzhou/").await.unwrap();
+    assert!(matches!(register.reserve(&by(&city), &id("hall"), None, "/hangzhou/").await, Ok(Reserved::Proposed(_))));
+    assert_eq!(code(register.submit(&by(&platform), &id("hall")).await), "not-reserved", "it is only proposed");
+    office.reserved(&id("hall"), None, "/hangzhou/").await;
     register.submit(&by(&platform), &id("hall")).await.unwrap();
     let other = operator("city", SHANGHAI);
     register.put(&by(&other), &id("rival"), &bytes(&document("rival", SHANGHAI, PENSION))).await.unwrap();
@@ -258,7 +263,7 @@ async fn a_path_must_be_reserved(office: Office) {
         assert!(matches!(refused, RegisterError::PlaceTaken { holder: None, .. }), "{refused}");
     }
     register.reserve(&by(&other), &id("rival"), None, "/hangzhou-2").await.unwrap();
-    register.reserve(&by(&operator("n", NATION)), &id("rival"), None, "/hangzhou/metro").await.unwrap();
+    office.reserved(&id("rival"), None, "/hangzhou/metro").await;
     assert_eq!(register.reservations(&city, &id("hall")).await.unwrap().len(), 1);
     register.release(&by(&city), &id("hall"), None, "/hangzhou").await.unwrap();
     assert_eq!(code(register.approve(&by(&operator("n", NATION)), &id("hall")).await), "not-reserved");

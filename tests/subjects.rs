@@ -190,9 +190,27 @@ async fn a_role_is_granted_by_operators_of_its_division_and_ends_with_the_sessio
     let tried = shenzhen.call("POST /v1/roles?dry_run=true", &[], Some(wanted.clone())).await.has_status(200);
     assert_eq!(tried.body["id"], Value::Null);
 
-    let made = grant(&shenzhen, wanted).await.has_status(201);
-    let id = made.body["id"].as_str().unwrap().to_owned();
-    assert_eq!((made.header("location"), &made.body["state"]), (format!("/v1/roles/{id}").as_str(), &json!("valid")));
+    // It takes two: who proposed it does not approve it, and until somebody else has, nobody acts in it.
+    let proposed = grant(&shenzhen, wanted).await.has_status(202);
+    let proposal = format!("/v1/proposals/{}", proposed.body["id"].as_str().unwrap());
+    assert_eq!((proposed.header("location"), &proposed.body["state"]), (proposal.as_str(), &json!("open")));
+    assert_eq!(proposed.body["object"]["login"], ZHANG.0);
+    assert_eq!(shenzhen.get("/v1/roles").await.body["entries"], json!([]));
+    shenzhen.approves(&proposed).await.refused(403, "self-review");
+    hangzhou.approves(&proposed).await.refused(404, "not-found");
+    viewer.approves(&proposed).await.refused(404, "not-found");
+    let guangdong = Clerk::operator(&window.gateway, "440000");
+    let tried = format!("POST {proposal}/approve?dry_run=true");
+    guangdong.call(&tried, &[], None).await.has_status(200);
+    assert_eq!(shenzhen.get("/v1/roles").await.body["entries"], json!([]), "it was only tried");
+    let decided = guangdong.approves(&proposed).await.has_status(200);
+    guangdong.approves(&proposed).await.refused(409, "proposal-decided");
+    let made = &decided.body["made"];
+    let id = made["id"].as_str().unwrap().to_owned();
+    assert_eq!(
+        (&made["state"], &made["granted_by"], &made["approved_by"]),
+        (&json!("valid"), &json!("operator.440300"), &json!("operator.440000"))
+    );
     assert_eq!(shenzhen.get("/v1/roles").await.body["entries"].as_array().unwrap().len(), 1, "the tried one is none");
     assert_eq!(hangzhou.get("/v1/roles").await.body["entries"], json!([]));
     let withdraw = format!("POST /v1/roles/{id}/withdraw");

@@ -105,7 +105,7 @@ async fn what_is_decided_is_in_force_on_both_nodes_and_stays_so_without_the_stor
     register.put(&by(&owner("hangzhou-hall", HANGZHOU)), &hall, &filing).await.unwrap();
     register.submit(&by(&hangzhou), &hall).await.unwrap();
     assert_eq!(code(register.approve(&by(&hangzhou), &hall).await), "self-review");
-    assert_eq!(code(register.approve(&by(&operator("shanghai.operator", SHANGHAI)), &hall).await), "forbidden");
+    assert_eq!(code(register.approve(&by(&operator("shanghai.operator", SHANGHAI)), &hall).await), "not-found");
     let approved = register.approve(&by(&operator("zhejiang.operator", ZHEJIANG)), &hall).await.unwrap();
     let took = both_answer(nodes, AT_XIHU, 200, "").await;
     println!("approved: on both nodes after {took:?}");

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::civil::Date;
 
-use super::remote::{Called, EXIT_STATUS, FilingCommand, PlatformCommand, ReportCommand, RouteCommand};
+use super::remote::{
+    Called, EXIT_STATUS, FilingCommand, PlatformCommand, ProposalCommand, ReportCommand, RouteCommand,
+};
 use crate::demo::{DemoOptions, SamplePlatformOptions};
 use crate::domain::{DivisionCode, PlatformId, PrincipalId, Right, Role, SubjectRole, Uscc};
 
@@ -105,6 +107,14 @@ pub(crate) enum Command {
         called: Called,
         #[command(subcommand)]
         command: FilingCommand,
+    },
+    /// What takes two people besides filings, over the management API: roles of people, places, provider realms.
+    #[command(after_help = EXIT_STATUS)]
+    Proposal {
+        #[command(flatten)]
+        called: Called,
+        #[command(subcommand)]
+        command: ProposalCommand,
     },
     /// Platforms that a node serves, over the management API.
     #[command(after_help = EXIT_STATUS)]
@@ -272,6 +282,9 @@ pub(crate) struct GrantRole {
     /// Last day.
     #[arg(long, value_name = "DAY")]
     pub(crate) until: Date,
+    /// What was seen of it, such as the number of a power of attorney.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) evidence: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -333,7 +346,7 @@ pub(crate) enum TokenCommand {
     Issue(Issue),
     /// List all tokens, those that have ended too.
     List,
-    /// End a token; the next call that shows it is refused.
+    /// End a token and all that were issued through it; the next call that shows one is refused.
     Revoke {
         /// Its id, from `list`.
         id: uuid::Uuid,
@@ -351,8 +364,8 @@ pub(crate) struct Issue {
     /// Id of the platform, for the role platform.
     #[arg(long, value_name = "ID")]
     pub(crate) platform: Option<PlatformId>,
-    /// Whose it is. Maker and checker are two by this name, so give each person their own; the platform's id, or role and
-    /// division, when absent.
+    /// Whose it is: each person their own name, in one spelling. The platform's id, or role and division, when absent. Whom the
+    /// machine gives tokens are not of one chain of issue, so they may check each other's work.
     #[arg(long, value_name = "NAME")]
     pub(crate) principal: Option<PrincipalId>,
     /// Rights, where they are to be fewer than the role's: read, history, file, submit, review, suspend, retire, rollback,

@@ -65,6 +65,7 @@ pub fn run(arguments: Arguments, say: fn(&str)) -> Outcome {
         Command::Client { command: ClientCommand::Secret } => secret(),
         Command::Token { config, command } => with_config(&config, |config| token(&config, command)),
         Command::Filing { called, command } => remote::run(&called, Call::Filing(command)),
+        Command::Proposal { called, command } => remote::run(&called, Call::Proposal(command)),
         Command::Platform { called, command } => remote::run(&called, Call::Platform(command)),
         Command::Route { called, command } => remote::run(&called, Call::Route(command)),
         Command::Apply { called, files, dry_run } => remote::run(&called, Call::Apply { files, dry_run }),

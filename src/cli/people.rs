@@ -13,15 +13,18 @@ use std::time::Duration;
 use super::account::{AccountError, block_on, open, open_sessions};
 use super::arguments::{GrantRole, PersonalData, RoleCommand, SessionCommand};
 use crate::config::Config;
-use crate::domain::{BadUscc, GrantedRole, Personal, SubjectRole, Timestamp};
+use crate::domain::{BadUscc, Credential, GrantedRole, Personal, SubjectRole, Timestamp};
 use crate::identity::{Account, By, Grant, IdentityError, Login, People, Vault};
 use crate::session::{EndReason, SessionSummary, Sessions};
-use crate::store::Durable;
+use crate::store::{Durable, Subtree};
 
 /// Who changes something here.
-const MACHINE: By<'static> = By { actor: "machine", role: "operator", request_id: "" };
+const MACHINE: By<'static> =
+    By { actor: "machine", credential: Some(Credential::Machine), role: "operator", request_id: "" };
 /// A value has 32 characters at most; the rest of a wrong file is not read.
 const VALUE_BYTES_MAX: u64 = 1024;
+/// The nation and all below it.
+const EVERYWHERE: Subtree = Subtree(0, u64::MAX);
 /// Rows asked for at a time.
 const PAGE: u16 = 500;
 /// How long the demo's account may act for the sample company.
@@ -77,6 +80,8 @@ pub(super) fn sample(config: &Config, login: &str) -> Result<(), AccountError> {
             role: SubjectRole::Agent,
             valid_from: now.day(),
             valid_until: now.plus(SAMPLE_ROLE).day(),
+            division: None,
+            evidence: None,
         };
         people.grant_role(grant, MACHINE, now).await?;
         Ok(())
@@ -130,6 +135,8 @@ async fn grant(config: &Config, asked: &GrantRole, now: Timestamp) -> Result<Gra
         role: asked.role,
         valid_from: asked.from.unwrap_or_else(|| now.day()),
         valid_until: asked.until,
+        division: asked.usc.division(),
+        evidence: asked.evidence.clone(),
     })
 }
 
@@ -141,7 +148,7 @@ async fn end_sessions_in(sessions: &Sessions, role: &GrantedRole, now: Timestamp
 async fn all(people: &People, now: Timestamp) -> Result<String, AccountError> {
     let (mut roles, mut after) = (Vec::new(), None);
     loop {
-        let page = people.roles(after, PAGE).await?;
+        let page = people.roles(EVERYWHERE, after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(listed(&roles, now)) };
         after = Some(last.id);
         roles.extend(page);

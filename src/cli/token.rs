@@ -11,15 +11,17 @@ use super::Outcome;
 use super::arguments::{Issue, TokenCommand};
 use crate::config::Config;
 use crate::domain::{Actor, BadPrincipalId, DivisionCode, PlatformId, PrincipalId, Role, Timestamp, Token};
-use crate::identity::{Author, IdentityError, NewToken, TokenSecret, Tokens};
+use crate::identity::{Author, IdentityError, NewToken, Revoked, TokenSecret, Tokens};
 use crate::registry::{RegistryError, Rules};
-use crate::store::{Durable, StoreError};
+use crate::store::{Durable, StoreError, Subtree};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Rows asked for at a time.
 const PAGE: u16 = 500;
 /// Who issues and revokes here.
 const MACHINE: &str = "machine";
+/// The nation and all below it.
+const EVERYWHERE: Subtree = Subtree(0, u64::MAX);
 
 /// Why nothing was done.
 #[derive(Debug, thiserror::Error)]
@@ -52,8 +54,9 @@ pub(crate) fn run(config: &Config, command: TokenCommand) -> Result<Outcome, Tok
             }
             TokenCommand::List => list(&tokens, now).await,
             TokenCommand::Revoke { id } => {
-                let found = tokens.revoke(id, author(&MACHINE.parse()?), now).await?;
-                if found { Ok(Outcome::done(format!("token {id} revoked\n"))) } else { Err(TokenError::Unknown(id)) }
+                let revoked = tokens.revoke(id, author(&MACHINE.parse()?), false, now).await?;
+                let Revoked { count, .. } = revoked.ok_or(TokenError::Unknown(id))?;
+                Ok(Outcome::done(format!("token {id} revoked, and {count} issued through it\n")))
             }
         }
     })
@@ -66,28 +69,29 @@ fn exists(config: &Config, division: DivisionCode) -> Result<(), TokenError> {
 
 async fn issue(tokens: &Tokens, asked: Issue, now: Timestamp) -> Result<Outcome, TokenError> {
     let (token, secret) = issued(tokens, asked, now).await?;
+    let secret = secret.as_ref().map_or("", TokenSecret::reveal);
     let Token { id, actor, .. } = &token;
     let whose = format!("{} of {}", actor.role, scope_of(actor));
     let ends = date(token.expires_at);
     let told = format!("token {id} of {}: {whose}, until {ends}; it is shown this once", actor.principal);
-    Ok(Outcome { text: format!("{}\n", secret.reveal()), complaint: told, status: 0 })
+    Ok(Outcome { text: format!("{secret}\n"), complaint: told, status: 0 })
 }
 
-async fn issued(tokens: &Tokens, asked: Issue, now: Timestamp) -> Result<(Token, TokenSecret), TokenError> {
+async fn issued(tokens: &Tokens, asked: Issue, now: Timestamp) -> Result<(Token, Option<TokenSecret>), TokenError> {
     let Issue { role, division, platform, principal, scope, days } = asked;
     let principal = match principal {
         Some(principal) => principal,
         None => default_name(role, division, platform.as_ref()).parse()?,
     };
-    let actor = Actor { principal, role, division, platform };
     let machine: PrincipalId = MACHINE.parse()?;
-    let new = NewToken { actor, scope, life: DAY * u32::from(days), issued_by: machine.clone() };
-    Ok(tokens.issue(new, author(&machine), now).await?)
+    let life = Some(DAY * u32::from(days));
+    let new = NewToken { principal, role, division, platform, scope, life, issuer: None };
+    Ok(tokens.issue(new, &|_| true, author(&machine), false, now).await?)
 }
 
 /// Whoever has a shell on the machine.
 fn author(machine: &PrincipalId) -> Author<'_> {
-    Author { principal: machine, role: MACHINE, request_id: "command line" }
+    Author { principal: machine, lineage: None, role: MACHINE, request_id: "command line" }
 }
 
 fn default_name(role: Role, division: DivisionCode, platform: Option<&PlatformId>) -> String {
@@ -102,7 +106,7 @@ async fn list(tokens: &Tokens, now: Timestamp) -> Result<Outcome, TokenError> {
     let mut text = String::from("id\tprincipal\trole\tof\tstate\texpires\tlast used\n");
     let mut after = None;
     loop {
-        let page = tokens.list(after, PAGE).await?;
+        let page = tokens.list(EVERYWHERE, after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(Outcome::done(text)) };
         after = Some(last.id);
         for token in &page {

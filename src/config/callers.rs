@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::used::CertificateCaller;
-use crate::domain::{Actor, DivisionCode, PlatformId, PrincipalId, Right, Role};
+use crate::domain::{Actor, Credential, DivisionCode, Lineage, Link, PlatformId, PrincipalId, Right, Role};
 use crate::written::Fields;
 
 /// Reads one; `None` when something in it is wrong.
@@ -26,8 +26,10 @@ pub(super) fn caller(fields: Fields<'_>) -> Option<CertificateCaller> {
         }
     }
     fields.finish();
-    let actor = Actor { principal: principal?, role: role?, division: division?, platform };
-    Some(CertificateCaller { fingerprint: fingerprint?.0, actor, scope })
+    let (principal, role, division, fingerprint) = (principal?, role?, division?, fingerprint?.0);
+    let credential = Credential::Certificate(fingerprint);
+    let lineage = Lineage::root(Link { principal, division, credential, certified: true });
+    Some(CertificateCaller { fingerprint, actor: Actor::of(lineage, role, platform), scope })
 }
 
 /// As `openssl x509 -noout -fingerprint -sha256` prints it, with colons or without.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DivisionCode, PlatformId};
+use super::{DivisionCode, Lineage, Link, PlatformId};
 
 /// Name of whoever acts, a person or a program: 1 to 100 of `a-z A-Z 0-9 . _ @ : -`. The same person has one, however
-/// many tokens and certificates they hold: that maker and checker are two is judged by it.
+/// many tokens and certificates they hold. Names that differ in capital letters alone are one name.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PrincipalId(Arc<str>);
@@ -18,6 +18,16 @@ impl PrincipalId {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it is a name under which the gateway itself acts: the command on the machine, and a node that takes its files over.
+    pub fn is_reserved(&self) -> bool {
+        ["machine", "files"].iter().any(|own| own.eq_ignore_ascii_case(&self.0))
+    }
+
+    /// Whether both are one name: capital letters make no other person.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
     }
 }
 
@@ -115,4 +125,14 @@ pub struct Actor {
     pub division: DivisionCode,
     /// The platform it files, for the role `platform`; without one that role may do nothing.
     pub platform: Option<PlatformId>,
+    /// By what it acts, and through whose hands that came.
+    pub lineage: Lineage,
+}
+
+impl Actor {
+    /// Whoever acts by the credential at the end of `lineage`, in its principal's name and for its division.
+    pub fn of(lineage: Lineage, role: Role, platform: Option<PlatformId>) -> Self {
+        let Link { principal, division, .. } = lineage.own();
+        Self { principal: principal.clone(), role, division: *division, platform, lineage }
+    }
 }

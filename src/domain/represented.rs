@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{SubjectKind, Timestamp, Uscc};
+use super::{DivisionCode, SubjectKind, Timestamp, Uscc};
 
 /// What a natural person is to a legal person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -91,8 +91,14 @@ pub struct GrantedRole {
     pub valid_from: Date,
     /// Last day.
     pub valid_until: Date,
-    /// Who granted it.
+    /// The division whose operators may grant and withdraw it: that of the legal person's registry. `None`: the nation.
+    pub division: Option<DivisionCode>,
+    /// What was seen of it, such as the number of a power of attorney.
+    pub evidence: Option<String>,
+    /// Who granted it, or proposed to.
     pub granted_by: String,
+    /// Who else; `None` where the machine granted it, or a version that asked one alone.
+    pub approved_by: Option<String>,
     /// When.
     pub granted_at: Timestamp,
     /// Who withdrew it, and when.

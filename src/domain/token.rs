@@ -11,7 +11,7 @@ use super::{Actor, PrincipalId, Right, Timestamp};
 pub struct Token {
     /// Version 7, so that tokens lie in order of issue. Names it in lists; opens nothing.
     pub id: Uuid,
-    /// For whom it speaks.
+    /// For whom it speaks, and through whom it was issued.
     pub actor: Actor,
     /// The rights it is for; none: all that the role has.
     pub scope: Vec<Right>,

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::domain::{RealmId, Right, Role};
+use crate::domain::{PrincipalId, RealmId, Right, Role, Uscc};
 use crate::store::StoreError;
 
 /// Why an account or a key could not be made, changed or used.
@@ -61,6 +61,22 @@ pub enum IdentityError {
     /// A token without life, or with too much of it.
     #[error("a token lives for 1 to 366 days; choose a life within that")]
     TokenLife,
+    /// A token that would outlive the one by which it is issued.
+    #[error(
+        "a token ends no later than the one by which it is issued; choose fewer days, or have that one renewed first"
+    )]
+    TokenOutlives,
+    /// The issuer's own credential ended while this waited.
+    #[error("the credential of {0} was revoked or has expired meanwhile; ask whoever issued it for another")]
+    IssuerEnded(PrincipalId),
+    /// A name that somebody bears whom the issuer did not name.
+    #[error(
+        "the name {0} was given out by others before, in these or other letters; choose another, each person has their own"
+    )]
+    PrincipalTaken(PrincipalId),
+    /// A name of the gateway's own.
+    #[error("the gateway itself acts under the name {0}; choose another")]
+    PrincipalReserved(PrincipalId),
     /// A token of a platform names it, and no other does.
     #[error("a token of the role platform names one platform, and others name none; give or leave out the platform")]
     TokenPlatform,
@@ -87,6 +103,17 @@ pub enum IdentityError {
     /// No name of a legal person.
     #[error("the name of a legal person has 1 to 100 characters, none of them a control character; write another")]
     BadLegalName,
+    /// Nothing that anybody saw.
+    #[error("evidence is 1 to 200 characters in one line, such as the number of a power of attorney; write it anew")]
+    BadEvidence,
+    /// A legal person under two names.
+    #[error("people act for {usc} under the name `{known}`; grant it under that name, or withdraw those roles first")]
+    LegalNameDiffers {
+        /// Which one.
+        usc: Uscc,
+        /// Its name.
+        known: String,
+    },
     /// Days that make no role.
     #[error("a role ends on the day it begins or later, and not before today; correct its days")]
     RoleDays,

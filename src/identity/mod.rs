@@ -51,13 +51,13 @@ pub use messenger::{Messenger, MessengerError};
 #[cfg(feature = "passkey")]
 pub use passkeys::{Setting, Showing};
 pub use password::Password;
-pub use people::{By, Consent, Grant, People};
+pub use people::{By, Consent, Grant, Granted, People};
 pub use realms::{
     Arrival, Arrived, COOKIE_START, Callback, Departure, EndOf, Linked, Offer, ProviderError, RealmDraft, RealmError,
     RealmView, Realms, RealmsParts, Stopped, Wanted,
 };
 pub use subject::{ActorClaim, Attributes, RepresentedClaim, Subject, SubjectClaims, leaves};
-pub use tokens::{Author, NewToken, TokenSecret, Tokens};
+pub use tokens::{Author, Issuer, NewToken, Revoked, TokenSecret, Tokens};
 pub use totp::TotpSecret;
 pub use tries::{Trial, Tries, Try, TryError};
 pub use vault::Vault;

@@ -53,6 +53,13 @@ impl Answer {
         self
     }
 
+    /// 202: it takes a second person, and lies at `place` until then.
+    pub(super) fn proposed(mut self, place: String) -> Self {
+        self.status = StatusCode::ACCEPTED;
+        self.fields.push((LOCATION, place));
+        self
+    }
+
     /// What a repetition gets instead.
     pub(super) fn kept_as(mut self, body: &impl Serialize) -> Self {
         self.kept = serde_json::to_string(body).ok();

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::fault::Fault;
 use crate::config::CertificateCaller;
-use crate::domain::{Actor, DivisionCode, Right, Role, Timestamp};
+use crate::domain::{Actor, Credential, DivisionCode, Link, PrincipalId, Right, Role, Timestamp};
 use crate::identity::Tokens;
 use crate::metrics::Metrics;
 
@@ -37,6 +37,20 @@ impl Caller {
     /// Whether role and scope have `right` at all; for which divisions is another question.
     pub(super) fn has(&self, right: Right) -> bool {
         right.is_of(self.actor.role) && (self.scope.is_empty() || self.scope.contains(&right))
+    }
+
+    /// When what it showed ends; `None`: a certificate, which the settings end.
+    pub(super) fn ends_at(&self) -> Option<Timestamp> {
+        match self.shown {
+            Shown::Token { expires_at, .. } => Some(expires_at),
+            Shown::Certificate => None,
+        }
+    }
+
+    /// The same, who showed the key of a certificate named for the same principal as well.
+    fn certified(mut self) -> Self {
+        self.actor.lineage = self.actor.lineage.certified();
+        self
     }
 
     /// All rights it has somewhere; nodes are the nation's alone.
@@ -86,7 +100,7 @@ impl Callers {
             (None, Some(certificate)) => self.by_certificate(certificate),
             (None, None) => Err(Fault::NoCredentials),
         };
-        let admitted = admitted.and_then(|caller| self.surely(caller, certificate));
+        let admitted = admitted.and_then(|caller| self.surely(self.rooted(caller)?, certificate));
         let result = match &admitted {
             Ok(Caller { shown: Shown::Token { .. }, .. }) => "token",
             Ok(Caller { shown: Shown::Certificate, .. }) => "certificate",
@@ -108,18 +122,33 @@ impl Callers {
         Ok(Caller { actor: found.actor, scope: found.scope, shown })
     }
 
+    /// A token that came through a certificate opens as long as the settings name that one.
+    fn rooted(&self, caller: Caller) -> Result<Caller, Fault> {
+        let named = |link: &Link| match link.credential {
+            Credential::Certificate(fingerprint) => self.certificates.contains_key(&fingerprint),
+            _ => true,
+        };
+        if caller.actor.lineage.issuers().iter().all(named) { Ok(caller) } else { Err(Fault::TokenRefused) }
+    }
+
+    /// Whether the settings name a certificate for a principal, in any letters.
+    pub(super) fn names(&self, principal: &PrincipalId) -> bool {
+        self.certificates.values().any(|named| named.actor.principal.is_same(principal))
+    }
+
     /// An operator who changes what a region's people are sent to is known by two things that nobody loses at once: a token, and the
     /// key of a certificate that is named for the same person in the same role.
     fn surely(&self, caller: Caller, certificate: Option<PeerCertificate>) -> Result<Caller, Fault> {
-        if !self.operators_two_factors || caller.actor.role != Role::Operator {
-            return Ok(caller);
-        }
         let named = certificate.and_then(|PeerCertificate(fingerprint)| self.certificates.get(&fingerprint));
         let same = |named: &CertificateCaller| {
-            named.actor.role == Role::Operator && named.actor.principal == caller.actor.principal
+            named.actor.role == caller.actor.role && named.actor.principal == caller.actor.principal
         };
         let both = matches!(caller.shown, Shown::Token { .. }) && named.is_some_and(same);
-        if both { Ok(caller) } else { Err(Fault::SecondFactorNeeded(caller.actor.principal)) }
+        match (both, self.operators_two_factors && caller.actor.role == Role::Operator) {
+            (true, _) => Ok(caller.certified()),
+            (false, false) => Ok(caller),
+            (false, true) => Err(Fault::SecondFactorNeeded(caller.actor.principal)),
+        }
     }
 
     fn by_certificate(&self, PeerCertificate(fingerprint): PeerCertificate) -> Result<Caller, Fault> {

@@ -48,6 +48,14 @@ impl Conditions {
         }
     }
 
+    /// For a decision: `If-Match` with the version that was read. `*` would decide on whatever is newest.
+    pub(super) fn of_decision(self) -> Result<Expected, Fault> {
+        match self.of_change()? {
+            Expected::Any => Err(Fault::DecisionNeedsVersion),
+            expected => Ok(expected),
+        }
+    }
+
     /// For a call that makes something or replaces it.
     pub(super) fn of_put(self) -> Result<Expected, Fault> {
         match self.if_none_match {

@@ -18,7 +18,7 @@ use super::conditions::Conditions;
 use super::fault::Fault;
 use super::operation::{Operation, Takes};
 use super::parameters::Values;
-use crate::domain::{PrincipalId, Timestamp};
+use crate::domain::Timestamp;
 use crate::problem::Wrong;
 use crate::registry::{HeldKey, KeptAnswer, Repeated};
 
@@ -167,10 +167,10 @@ async fn once(
     key: &str,
     address: &str,
 ) -> Result<Answer, Fault> {
-    let principal: PrincipalId = call.principal().clone();
+    let credential = call.caller.actor.lineage.own().credential;
     let (now, body) = (call.now, call.body.clone());
     let request = [operation.method.as_str().as_bytes(), address.as_bytes(), &body];
-    match management.answered.before(&principal, key, &request, now).await? {
+    match management.answered.before(credential, key, &request, now).await? {
         Repeated::Done(kept) => Ok(again(kept)),
         Repeated::UnderWay => Err(Fault::KeyUnderWay),
         Repeated::Other => Err(Fault::KeyReused),

@@ -48,6 +48,8 @@ pub(super) enum Fault {
         "say which version this changes: read it, and send its ETag as If-Match (or `If-None-Match: *` for a new one)"
     )]
     ConditionNeeded,
+    #[error("say which version you have read: send its ETag as If-Match, since `*` would decide on whatever is newest")]
+    DecisionNeedsVersion,
     #[error("{}; read it again and decide anew", current_words(*.0))]
     ConditionFailed(Option<Version>),
     #[error("this Idempotency-Key came with another request before; take a new key for a new request")]
@@ -99,7 +101,9 @@ impl Fault {
             Self::Syntax(_) => (StatusCode::BAD_REQUEST, "invalid-json"),
             Self::Body(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-body"),
             Self::MediaType { .. } => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type"),
-            Self::ConditionNeeded => (StatusCode::PRECONDITION_REQUIRED, "condition-needed"),
+            Self::ConditionNeeded | Self::DecisionNeedsVersion => {
+                (StatusCode::PRECONDITION_REQUIRED, "condition-needed")
+            }
             Self::ConditionFailed(_) => (StatusCode::PRECONDITION_FAILED, "version-conflict"),
             Self::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused"),
             Self::KeyUnderWay => (StatusCode::CONFLICT, "idempotency-key-under-way"),
@@ -108,9 +112,15 @@ impl Fault {
                 IdentityError::TokenLife
                 | IdentityError::TokenPlatform
                 | IdentityError::TokenScope { .. }
+                | IdentityError::TokenOutlives
+                | IdentityError::PrincipalReserved(_)
                 | IdentityError::BadLegalName
+                | IdentityError::BadEvidence
                 | IdentityError::RoleDays,
             ) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-body"),
+            Self::Identity(IdentityError::IssuerEnded(_)) => (StatusCode::UNAUTHORIZED, "credential-ended"),
+            Self::Identity(IdentityError::PrincipalTaken(_)) => (StatusCode::CONFLICT, "principal-taken"),
+            Self::Identity(IdentityError::LegalNameDiffers { .. }) => (StatusCode::CONFLICT, "legal-name-differs"),
             Self::Identity(IdentityError::NoRole(_)) => (StatusCode::NOT_FOUND, "not-found"),
             Self::Sessions(_) => (StatusCode::SERVICE_UNAVAILABLE, "sessions-away"),
             Self::Realm(RealmError::InSettings(_)) => (StatusCode::CONFLICT, "realm-in-settings"),
@@ -209,10 +219,14 @@ fn status(error: &RegisterError) -> StatusCode {
     match error {
         RegisterError::NotFound { .. } => StatusCode::NOT_FOUND,
         RegisterError::Forbidden { .. } | RegisterError::SelfReview { .. } => StatusCode::FORBIDDEN,
+        RegisterError::CredentialEnded { .. } => StatusCode::UNAUTHORIZED,
         RegisterError::VersionConflict { .. } => StatusCode::PRECONDITION_FAILED,
-        RegisterError::WrongState { .. } | RegisterError::PlaceTaken { .. } | RegisterError::NotReserved { .. } => {
-            StatusCode::CONFLICT
-        }
+        RegisterError::WrongState { .. }
+        | RegisterError::PlaceTaken { .. }
+        | RegisterError::NotReserved { .. }
+        | RegisterError::IdTaken { .. }
+        | RegisterError::Decided { .. }
+        | RegisterError::TooMany { .. } => StatusCode::CONFLICT,
         RegisterError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
         RegisterError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         RegisterError::Away(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -252,13 +266,19 @@ fn at_route(route: usize, place: &str) -> Wrong {
 }
 
 /// Every code and its title.
-pub(super) const TITLES: [(&str, &str); 30] = [
+pub(super) const TITLES: [(&str, &str); 36] = [
     ("credentials-needed", "Token or certificate needed"),
     ("token-refused", "Token refused"),
     ("certificate-unknown", "Certificate unknown"),
     ("second-factor-needed", "Second factor needed"),
     ("forbidden", "Right missing"),
-    ("self-review", "Maker and checker are one"),
+    ("self-review", "Maker and checker could be one"),
+    ("credential-ended", "Credential ended meanwhile"),
+    ("principal-taken", "Name of somebody else"),
+    ("legal-name-differs", "Legal person under another name"),
+    ("id-taken", "Id taken"),
+    ("proposal-decided", "Proposal no longer open"),
+    ("too-many", "As many as there may be"),
     ("not-found", "Not found"),
     ("no-resource", "No such resource"),
     ("method-not-allowed", "Method not allowed"),

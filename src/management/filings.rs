@@ -80,7 +80,7 @@ fn steps() -> Vec<Operation> {
             .says(TAG, summary)
             .needs(right)
             .of(&[ID])
-            .when(Condition::Change)
+            .when(if step.decides() { Condition::Decide } else { Condition::Change })
             .fails(STEP)
     };
     vec![
@@ -92,7 +92,10 @@ fn steps() -> Vec<Operation> {
             "Put what was submitted into force",
             Step::Approve,
         )
-        .about("Whoever wrote or submitted it may not."),
+        .about(
+            "Of the version that you have read. Whoever wrote or submitted it may not, nor anybody who could be the same person: of \
+             one name, or of one chain of issue. What reaches beyond the platform's division is the nation's to approve.",
+        ),
         step(
             "/v1/filings/{id}/reject",
             "rejectFiling",
@@ -109,7 +112,8 @@ fn steps() -> Vec<Operation> {
             Step::Suspend,
         )
         .takes(Takes::Json("Notice")),
-        step("/v1/filings/{id}/resume", "resumeFiling", Right::Suspend, "Serve it again", Step::Resume),
+        step("/v1/filings/{id}/resume", "resumeFiling", Right::Suspend, "Serve it again", Step::Resume)
+            .about("By the division that suspended it, or one above it."),
         step("/v1/filings/{id}/retire", "retireFiling", Right::Retire, "End it: 410 from now on", Step::Retire),
         step(
             "/v1/filings/{id}/rollback",
@@ -139,6 +143,13 @@ enum Step {
     Retire,
     Rollback,
     Attest,
+}
+
+impl Step {
+    /// Whether it puts into force, or judges, what somebody has to have read.
+    fn decides(self) -> bool {
+        matches!(self, Self::Approve | Self::Reject | Self::Resume | Self::Rollback)
+    }
 }
 
 async fn list(management: Management, call: Call) -> Result<Answer, Fault> {
@@ -227,7 +238,8 @@ async fn taken(management: Management, call: Call, step: Step) -> Result<Answer,
         })?,
         _ => 0,
     };
-    let write = call.write(call.conditions.of_change()?);
+    let expected = if step.decides() { call.conditions.of_decision() } else { call.conditions.of_change() };
+    let write = call.write(expected?);
     let done = match step {
         Step::Submit => register.submit(&write, &id).await,
         Step::Approve => register.approve(&write, &id).await,
@@ -256,7 +268,7 @@ fn written(done: &Done) -> Answer {
 }
 
 /// One line for people: 1 to 500 characters, no control characters.
-struct Line(String);
+pub(super) struct Line(pub(super) String);
 
 impl std::str::FromStr for Line {
     type Err = &'static str;

@@ -21,6 +21,7 @@ mod openapi;
 mod operation;
 mod parameters;
 mod people;
+mod proposals;
 mod realms;
 mod reports;
 mod reservations;
@@ -108,6 +109,7 @@ fn operations() -> Vec<Operation> {
         reports::operations(),
         tokens::operations(),
         people::operations(),
+        proposals::operations(),
         realms::operations(),
     ];
     rooms.into_iter().flatten().collect()

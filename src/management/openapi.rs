@@ -72,6 +72,10 @@ fn fields(operation: &Operation) -> Vec<utoipa::openapi::path::Parameter> {
         Condition::Change => {
             fields.push(parameters::header("If-Match", "ETag of the version that this changes; `*` for any.", tag));
         }
+        Condition::Decide => {
+            let about = "ETag of the version that you have read and decide on.";
+            fields.push(parameters::header("If-Match", about, r#"^([0-9]{1,15}|"[0-9]{1,15}")$"#));
+        }
         Condition::Put => {
             fields.push(parameters::header("If-Match", "ETag of the version that this replaces; `*` for any.", tag));
             fields.push(parameters::header("If-None-Match", "`*`: there is none yet.", r"^\*$"));

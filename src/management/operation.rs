@@ -34,6 +34,8 @@ pub(super) enum Condition {
     Read,
     /// `If-Match`.
     Change,
+    /// `If-Match` with a version: whoever decides says what they have read.
+    Decide,
     /// `If-Match`, or `If-None-Match: *`.
     Put,
 }
@@ -150,6 +152,12 @@ impl Operation {
         self
     }
 
+    /// Proposes things where it takes two people: 202.
+    pub(super) fn proposes(mut self) -> Self {
+        self.good.push((202, "Proposal"));
+        self
+    }
+
     pub(super) fn fails(mut self, statuses: &[u16]) -> Self {
         self.bad.extend_from_slice(statuses);
         self
@@ -174,7 +182,7 @@ impl Operation {
         match self.condition {
             Condition::None => {}
             Condition::Read => all.push(304),
-            Condition::Change | Condition::Put => all.extend([412, 428]),
+            Condition::Change | Condition::Decide | Condition::Put => all.extend([412, 428]),
         }
         if self.takes_key() {
             all.extend([409, 422]);

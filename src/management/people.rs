@@ -12,28 +12,33 @@ use super::call::Call;
 use super::fault::Fault;
 use super::operation::{Operation, Takes};
 use super::parameters::{Kind, Parameter};
-use crate::domain::{DivisionCode, GrantedRole, Right, SubjectRole, Timestamp, Uscc};
+use super::proposals;
+use crate::domain::{Actor, DivisionCode, GrantedRole, Right, SubjectRole, Timestamp, Uscc};
 use crate::identity::{Account, By, Grant, Login, People};
-use crate::registry::{NATION, Object, may};
+use crate::registry::{Expected, NATION, Object, ProposalKind, may};
 use crate::session::{EndReason, SessionError, SessionSummary};
 
 const TAG: &str = "People";
 const ID: Parameter = Parameter::required("id", Kind::Uuid, "Id of the role.");
+/// Rows asked for at a time.
+const PAGE: u16 = 500;
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::get("/v1/roles", "listRoles", "SubjectRolePage", list)
             .says(TAG, "Roles of people for legal persons of your subtree, in order of granting")
-            .about("A page may have fewer entries than asked for, and go on: `next` says so.")
             .needs(Right::GrantRoles)
             .paged(),
-        Operation::new(Method::POST, "/v1/roles", "grantRole", "SubjectRole", grant)
-            .says(TAG, "Let a person act for a legal person")
-            .about("The legal person's division is that of its registry, by its code; it must be in your subtree.")
+        Operation::new(Method::POST, "/v1/roles", "proposeRole", "Proposal", grant)
+            .says(TAG, "Propose that a person acts for a legal person; somebody else approves it")
+            .about(
+                "The legal person's division is that of its registry, by its code; it must be in your subtree. `evidence` is what you \
+                 have seen of it, for whoever approves.",
+            )
             .needs(Right::GrantRoles)
             .takes(Takes::Json("NewSubjectRole"))
-            .makes()
-            .fails(&[404]),
+            .proposes()
+            .fails(&[404, 409]),
         Operation::get("/v1/roles/{id}", "getRole", "SubjectRole", get)
             .says(TAG, "One role")
             .needs(Right::GrantRoles)
@@ -59,10 +64,8 @@ pub(super) fn operations() -> Vec<Operation> {
 }
 
 #[derive(Serialize)]
-struct RoleView<'a> {
-    /// None of a role that was tried and not granted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<Uuid>,
+pub(super) struct RoleView<'a> {
+    id: Uuid,
     account: &'a str,
     usc: Uscc,
     name: &'a str,
@@ -70,16 +73,18 @@ struct RoleView<'a> {
     valid_from: Date,
     valid_until: Date,
     state: &'static str,
+    evidence: Option<&'a str>,
     granted_by: &'a str,
+    approved_by: Option<&'a str>,
     granted_at: Timestamp,
     withdrawn_by: Option<&'a str>,
     withdrawn_at: Option<Timestamp>,
 }
 
 impl<'a> RoleView<'a> {
-    fn of(role: &'a GrantedRole, now: Timestamp) -> Self {
+    pub(super) fn of(role: &'a GrantedRole, now: Timestamp) -> Self {
         Self {
-            id: Some(role.id),
+            id: role.id,
             account: &role.subject,
             usc: role.usc,
             name: &role.name,
@@ -87,7 +92,9 @@ impl<'a> RoleView<'a> {
             valid_from: role.valid_from,
             valid_until: role.valid_until,
             state: role.state(now),
+            evidence: role.evidence.as_deref(),
             granted_by: &role.granted_by,
+            approved_by: role.approved_by.as_deref(),
             granted_at: role.granted_at,
             withdrawn_by: role.withdrawn.as_ref().map(|(by, _)| by.as_str()),
             withdrawn_at: role.withdrawn.as_ref().map(|(_, at)| *at),
@@ -106,8 +113,10 @@ struct SessionView<'a> {
     last_seen: Timestamp,
 }
 
-fn by(call: &Call) -> By<'_> {
-    By { actor: call.principal().as_str(), role: call.caller.actor.role.word(), request_id: &call.request_id }
+pub(super) fn by(call: &Call) -> By<'_> {
+    let Actor { principal, role, lineage, .. } = &call.caller.actor;
+    let credential = Some(lineage.own().credential);
+    By { actor: principal.as_str(), credential, role: role.word(), request_id: &call.request_id }
 }
 
 /// The division of a legal person, for rights: that of its registry, or what still exists above it.
@@ -126,15 +135,23 @@ fn may_grant(management: &Management, call: &Call, usc: Uscc) -> bool {
 }
 
 async fn list(management: Management, call: Call) -> Result<Answer, Fault> {
-    let (after, limit) = (call.values.cursor()?, call.values.limit());
-    let found = management.people.roles(after, limit).await?;
-    let next = found.last().filter(|_| found.len() == usize::from(limit)).map(|last| last.id.to_string());
-    let seen: Vec<_> = found
-        .iter()
-        .filter(|role| may_grant(&management, &call, role.usc))
-        .map(|role| RoleView::of(role, call.now))
-        .collect();
-    Ok(Answer::page(&seen, next.as_deref()))
+    let limit = usize::from(call.values.limit());
+    let mut after: Option<Uuid> = call.values.cursor()?;
+    let mut seen: Vec<GrantedRole> = Vec::new();
+    let Some(subtree) = management.register.subtree(call.caller.actor.division) else {
+        return Ok(Answer::page(&seen.iter().map(|role| RoleView::of(role, call.now)).collect::<Vec<_>>(), None));
+    };
+    // A registry that no longer exists lies in the subtree by its digits, and is the nation's: such a role is passed over.
+    while seen.len() <= limit {
+        let found = management.people.roles(subtree, after, PAGE).await?;
+        let Some(last) = found.last() else { break };
+        after = Some(last.id);
+        seen.extend(found.into_iter().filter(|role| may_grant(&management, &call, role.usc)));
+    }
+    let next =
+        seen.get(limit).and(limit.checked_sub(1)).and_then(|last| seen.get(last)).map(|last| last.id.to_string());
+    let views: Vec<_> = seen.iter().take(limit).map(|role| RoleView::of(role, call.now)).collect();
+    Ok(Answer::page(&views, next.as_deref()))
 }
 
 /// The role of the path, if the caller may know of it.
@@ -157,23 +174,24 @@ async fn grant(management: Management, call: Call) -> Result<Answer, Fault> {
         let role = fields.required::<SubjectRole>("role", "legal_representative or agent");
         let from = fields.parsed::<Date>("valid_from", "the first day, such as \"2026-11-24\"");
         let until = fields.required::<Date>("valid_until", "the last day, such as \"2027-11-23\"");
-        Some((login?, usc?, name?, role?, from, until?))
+        let evidence = fields.parsed::<String>("evidence", "what you have seen of it");
+        Some((login?, usc?, name?, role?, from, until?, evidence))
     })?;
-    let (login, usc, name, role, from, valid_until) = asked;
+    let (login, usc, name, role, from, valid_until, evidence) = asked;
     if !may_grant(&management, &call, usc) {
         let hint = "ask an operator of the division where it is registered";
         return Err(call.lacks(Right::GrantRoles, format!("legal person {usc}"), hint));
     }
     let account = person(&management, &login).await?;
     let valid_from = from.unwrap_or_else(|| call.now.day());
-    let grant = Grant { subject: account.id, usc, name, role, valid_from, valid_until };
-    if call.dry_run() {
-        let tried = People::try_grant(grant, by(&call), call.now)?;
-        return Ok(Answer::of(&RoleView { id: None, ..RoleView::of(&tried, call.now) }));
-    }
-    let granted = management.people.grant_role(grant, by(&call), call.now).await?;
-    tracing::info!(request_id = call.request_id, role = %granted.id, "a role for a legal person was granted");
-    Ok(Answer::of(&RoleView::of(&granted, call.now)).made(format!("/v1/roles/{}", granted.id), false))
+    let division = division(&management, usc);
+    let grant =
+        Grant { subject: account.id, usc, name, role, valid_from, valid_until, division: Some(division), evidence };
+    let object = proposals::role_object(&grant);
+    People::try_grant(grant, by(&call), call.now)?;
+    let (register, write) = (&management.register, call.write(Expected::Any));
+    let row = register.propose(&write, ProposalKind::Role, division, &object).await?;
+    proposals::proposed(&management, &call, &row).await
 }
 
 async fn withdraw(management: Management, call: Call) -> Result<Answer, Fault> {

@@ -3,7 +3,7 @@
 
 use http::Method;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Management;
 use super::answer::Answer;
@@ -11,9 +11,12 @@ use super::call::Call;
 use super::fault::{Fault, errors};
 use super::operation::{Condition, Operation, Takes};
 use super::parameters::{Kind, Parameter};
+use super::people::by;
+use super::proposals::{self, unreadable};
 use crate::domain::{DivisionCode, PrincipalId, RealmId, Right, Timestamp};
-use crate::identity::{RealmDraft, RealmView};
-use crate::registry::{Expected, Version};
+use crate::identity::RealmView;
+use crate::registry::{Decision, Expected, ProposalKind, Version};
+use crate::written::Document;
 
 const TAG: &str = "Provider realms";
 const ID: Parameter = Parameter::required("id", Kind::Realm, "Id of the realm.");
@@ -31,16 +34,16 @@ pub(super) fn operations() -> Vec<Operation> {
             .of(&[ID])
             .when(Condition::Read),
         Operation::new(Method::PUT, PATH, "putRealm", "RealmView", put)
-            .says(TAG, "Add a realm, or change it; all nodes follow within a second")
+            .says(TAG, "Propose a realm, or a change of one; somebody else approves it, and all nodes follow within a second")
             .about(
                 "New with `If-None-Match: *`, else with `If-Match`. Files are plain names in `providers.secrets_directory` of \
-                 every node. Who is signed in stays so.",
+                 every node. Who is signed in stays so. By a realm anybody can sign in, so it takes two operators of the nation.",
             )
             .needs(Right::Administer)
             .of(&[ID])
             .takes(Takes::Json("Realm"))
             .when(Condition::Put)
-            .makes()
+            .proposes()
             .fails(&[409]),
         Operation::new(Method::DELETE, PATH, "deleteRealm", "RealmGone", delete)
             .says(TAG, "Take a realm away: nobody signs in by it any more; identities stay linked")
@@ -126,29 +129,44 @@ async fn put(management: Management, call: Call) -> Result<Answer, Fault> {
     allowed(&call)?;
     let (id, expected) = (id(&call)?, call.conditions.of_put()?);
     let document = call.document()?;
-    let draft: RealmDraft =
-        management.realms.draft(&id, &document).map_err(|mistakes| Fault::Body(errors(&mistakes)))?;
+    let draft = management.realms.draft(&id, &document).map_err(|mistakes| Fault::Body(errors(&mistakes)))?;
     let before = management.realms.list().await?.into_iter().find(|view| view.id == id);
     if before.is_none() && expected == Expected::Any {
         return Err(Fault::ConditionFailed(None)); // `If-Match: *` is for what is there (RFC 9110 section 13.1.1)
     }
-    let (by, tried) = (call.principal(), call.dry_run());
-    management.realms.write(&id, Some(&draft), revision(expected), by, tried, call.now).await?;
-    if tried {
-        let revision = before.as_ref().map_or(0, |view| view.revision);
-        let view = draft.view(revision);
-        return Ok(Answer::of(&View::of(&view)));
-    }
-    tracing::info!(request_id = call.request_id, realm = %id, "provider realm written");
-    let view = management.realms.get(&id).await?;
-    let answer = Answer::of(&View::of(&view)).at(Version(view.revision));
-    Ok(if before.is_none() { answer.made(format!("/v1/realms/{id}"), false) } else { answer })
+    management.realms.try_write(&id, Some(&draft), revision(expected), by(&call), call.now).await?;
+    let version = before.as_ref().map_or(0, |view| view.revision);
+    let object = json!({ "id": id, "version": version, "document": document.to_json() });
+    let (register, write) = (&management.register, call.write(Expected::Any));
+    let row = register.propose(&write, ProposalKind::Realm, DivisionCode::NATION, &object).await?;
+    proposals::proposed(&management, &call, &row).await
+}
+
+/// Carries a proposed realm out, in the transaction of its approval: on the revision for which it was proposed, and on no other.
+pub(super) async fn write_approved(
+    management: &Management,
+    call: &Call,
+    decision: &mut Decision,
+) -> Result<Value, Fault> {
+    let object: Value = serde_json::from_str(&decision.row.object).map_err(|_| unreadable())?;
+    let part = |key: &str| object.get(key).ok_or_else(unreadable);
+    let id: RealmId = part("id")?.as_str().and_then(|id| id.parse().ok()).ok_or_else(unreadable)?;
+    let version = part("version")?.as_u64().ok_or_else(unreadable)?;
+    let text = part("document")?.to_string();
+    let document = Document::json("realm", text.as_bytes()).map_err(|_| unreadable())?;
+    let draft = management.realms.draft(&id, &document).map_err(|mistakes| Fault::Body(errors(&mistakes)))?;
+    management.realms.write_in(&mut decision.writing, &id, Some(&draft), Some(version), by(call), call.now).await?;
+    Ok(json!(View::of(&draft.view(version))))
 }
 
 async fn delete(management: Management, call: Call) -> Result<Answer, Fault> {
     allowed(&call)?;
     let (id, expected) = (id(&call)?, call.conditions.of_change()?);
-    management.realms.write(&id, None, revision(expected), call.principal(), call.dry_run(), call.now).await?;
+    if call.dry_run() {
+        management.realms.try_write(&id, None, revision(expected), by(&call), call.now).await?;
+    } else {
+        management.realms.remove(&id, revision(expected), by(&call), call.now).await?;
+    }
     tracing::info!(request_id = call.request_id, realm = %id, dry_run = call.dry_run(), "provider realm taken away");
     Ok(Answer::of(&serde_json::json!({ "id": id })))
 }

@@ -8,8 +8,9 @@ use super::call::Call;
 use super::fault::Fault;
 use super::operation::{Operation, Takes};
 use super::parameters::{Kind, Parameter};
+use super::proposals;
 use crate::domain::Right;
-use crate::registry::Expected;
+use crate::registry::{Expected, Reserved};
 
 const TAG: &str = "Reservations";
 const PATH: &str = "/v1/filings/{id}/reservations";
@@ -26,11 +27,15 @@ pub(super) fn operations() -> Vec<Operation> {
             .needs(Right::Read)
             .of(&[ID]),
         Operation::new(Method::POST, PATH, "reserve", "Reservation", reserve)
-            .says(TAG, "Reserve a host and path prefix")
-            .about("The same again changes nothing.")
+            .says(TAG, "Reserve a host and path prefix, or propose to")
+            .about(
+                "`/330200/…` on the portal's hosts is division 330200's own, and reserved at once. Any other place is a name in the \
+                 whole country: it is proposed, and an operator of the nation approves. The same again changes nothing.",
+            )
             .needs(Right::Reserve)
             .of(&[ID])
             .takes(Takes::Json("NewReservation"))
+            .proposes()
             .fails(&[409]),
         Operation::new(Method::DELETE, PATH, "release", "Reservations", release)
             .says(TAG, "Take a reservation back; answers those that are left")
@@ -54,8 +59,10 @@ async fn reserve(management: Management, call: Call) -> Result<Answer, Fault> {
         Some((host, fields.required::<String>("prefix", "a path prefix such as /weather")?))
     })?;
     let write = call.write(Expected::Any);
-    let made = management.register.reserve(&write, &id, host.as_deref(), &prefix).await?;
-    Ok(Answer::of(&made))
+    match management.register.reserve(&write, &id, host.as_deref(), &prefix).await? {
+        Reserved::Done(made) => Ok(Answer::of(&made)),
+        Reserved::Proposed(row) => proposals::proposed(&management, &call, &row).await,
+    }
 }
 
 async fn release(management: Management, call: Call) -> Result<Answer, Fault> {

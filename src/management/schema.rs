@@ -4,7 +4,7 @@ use utoipa::openapi::schema::{AdditionalProperties, Array, Object, OneOfBuilder,
 use utoipa::openapi::{ArrayBuilder, ObjectBuilder, Ref, RefOr};
 
 use crate::domain::{Level, Right, Role, SubjectRole};
-use crate::registry::{Action, FilingState};
+use crate::registry::{Action, FilingState, ProposalKind};
 
 pub(super) const PLATFORM_ID: &str = "^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$";
 pub(super) const REALM_ID: &str = "^[a-z][a-z0-9-]{0,30}[a-z0-9]$";
@@ -12,6 +12,8 @@ pub(super) const DIVISION: &str = "^[1-9][0-9]{5}([0-9]{3}([0-9]{3})?)?$";
 pub(super) const ITEM: &str = "^[0-9A-HJ-NP-RTUWXY]{12}$";
 pub(super) const OWNER: &str = "^[0-9A-HJ-NPQRTUWXY]{18}$";
 pub(super) const UUID: &str = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$";
+/// Something that somebody showed, as it names itself.
+const CREDENTIAL: &str = "^(machine|files|unknown|token:[0-9a-f-]{36}|certificate:[0-9a-f]{64})$";
 const PRINCIPAL: &str = "^[A-Za-z0-9._@:-]{1,100}$";
 /// One line for people.
 const LINE: &str = r"^[^\x00-\x1f\x7f-\x9f]{1,500}$";
@@ -76,7 +78,7 @@ fn maybe(schema: impl Into<RefOr<Schema>>) -> Schema {
 }
 
 /// An object of these and no other keys; a key with `?` may be left out.
-fn object<const N: usize>(about: &str, keys: [(&str, RefOr<Schema>); N]) -> Schema {
+fn object<'a>(about: &str, keys: impl IntoIterator<Item = (&'a str, RefOr<Schema>)>) -> Schema {
     let start = ObjectBuilder::new()
         .schema_type(Type::Object)
         .description(Some(about))
@@ -106,6 +108,7 @@ pub(super) fn all() -> Vec<(&'static str, Schema)> {
     all.extend(of_reports());
     all.extend(of_people());
     all.extend(of_realms());
+    all.extend(of_proposals());
     all
 }
 
@@ -168,14 +171,32 @@ fn rights() -> Schema {
     list(words(&Right::ALL.map(Right::word)), Right::ALL.len())
 }
 
-fn of_principals() -> [(&'static str, Schema); 5] {
+fn of_proposals() -> [(&'static str, Schema); 3] {
+    let proposal = keys! {
+        "id?": text_of(UUID), "kind": words(&ProposalKind::ALL.map(ProposalKind::word)), "division": text_of(DIVISION),
+        "object": any_object("What would come into effect; of its kind."), "proposed_by": text_of(PRINCIPAL),
+        "credential": text_of(CREDENTIAL), "proposed_at": time(), "expires_at": time(),
+        "state": words(&["open", "expired", "approved", "rejected"]), "decided_by": maybe(text_of(PRINCIPAL)),
+        "decided_at": maybe(time()), "reason": maybe(text()),
+    };
+    let decided = keys! {
+        "proposal": reference("Proposal"), "made": any_object("What is in effect now: a role, a reservation, a realm."),
+    };
+    [
+        ("Proposal", object("What takes effect when a second person approves it.", proposal)),
+        ("ProposalPage", page("Proposal")),
+        ("Decided", object("What an approval did.", decided)),
+    ]
+}
+
+fn of_principals() -> [(&'static str, Schema); 6] {
     let role = || words(&Role::ALL.map(Role::word));
     let id = || text_of(PLATFORM_ID);
     let token = || {
         keys! {
             "id?": text_of(UUID), "principal": text_of(PRINCIPAL), "role": role(), "division": text_of(DIVISION),
             "platform": maybe(id()), "scope": rights(), "state": words(&["active", "expired", "revoked"]),
-            "issued_by": text_of(PRINCIPAL), "issued_at": time(), "expires_at": time(),
+            "issued_by": text_of(PRINCIPAL), "issuer": maybe(text_of(CREDENTIAL)), "issued_at": time(), "expires_at": time(),
             "revoked_by": maybe(text_of(PRINCIPAL)), "revoked_at": maybe(time()), "used_at": maybe(time()),
             "token?": text(),
         }
@@ -194,6 +215,15 @@ fn of_principals() -> [(&'static str, Schema); 5] {
             ),
         ),
         ("Token", object("A token; itself only in the answer that issued it.", token())),
+        (
+            "TokenRevoked",
+            object("A token that ended, and what ended with it.", {
+                let mut keys: Vec<_> = token().into();
+                keys.push(("issued_through", any_list(reference("Token")).into()));
+                keys.push(("issued_through_count", count().into()));
+                keys
+            }),
+        ),
         ("TokenPage", page("Token")),
         (
             "NewToken",
@@ -227,26 +257,18 @@ fn summary() -> Vec<(&'static str, RefOr<Schema>)> {
     .into()
 }
 
-fn open(about: &str, keys: Vec<(&'static str, RefOr<Schema>)>) -> Schema {
-    let start = ObjectBuilder::new()
-        .schema_type(Type::Object)
-        .description(Some(about))
-        .additional_properties(Some(AdditionalProperties::FreeForm(false)));
-    let built = keys.into_iter().fold(start, |object, (key, schema)| object.property(key, schema).required(key));
-    Schema::Object(built.build())
-}
-
 fn of_filings() -> Vec<(&'static str, Schema)> {
     let mut filing = summary();
     filing.extend(keys! {
-        "notice": maybe(text()), "document": any_object("A filing, as `Filing` says."),
+        "notice": maybe(text()), "stopped_by": maybe(text_of(DIVISION)),
+        "document": any_object("A filing, as `Filing` says."),
         "document_in_force": maybe(any_object("The one in force, where another is on its way.")),
         "quarantined": any_list(reference("Quarantined")),
     });
     vec![
-        ("FilingSummary", open("A filing in a list.", summary())),
+        ("FilingSummary", object("A filing in a list.", summary())),
         ("FilingPage", page("FilingSummary")),
-        ("FilingView", open("A filing with its documents.", filing)),
+        ("FilingView", object("A filing with its documents.", filing)),
         (
             "Draft",
             object(
@@ -270,7 +292,8 @@ fn of_filings() -> Vec<(&'static str, Schema)> {
             object(
                 "One change of a filing.",
                 keys! {
-                    "version": count(), "action": words(&Action::ALL.map(Action::word)), "actor": text(), "at": time(),
+                    "version": count(), "action": words(&Action::ALL.map(Action::word)), "actor": text(),
+                    "credential": maybe(text_of(CREDENTIAL)), "at": time(),
                     "reason": maybe(text()), "state": state(), "in_force": maybe(count()), "has_document": flag(),
                     "before": maybe(text()), "after": text(), "request_id": text(),
                 },
@@ -294,7 +317,8 @@ fn of_filings() -> Vec<(&'static str, Schema)> {
             object(
                 "A place that only one platform may file.",
                 keys! {
-                    "host": maybe(text()), "prefix": text(), "platform": text(), "reserved_by": text(), "at": time(),
+                    "host": maybe(text()), "prefix": text(), "platform": text(), "reserved_by": text(),
+                    "approved_by": maybe(text()), "at": time(),
                 },
             ),
         ),
@@ -364,9 +388,10 @@ fn of_people() -> Vec<(&'static str, Schema)> {
             object(
                 "A person's role for a legal person.",
                 keys! {
-                    "id?": text_of(UUID), "account": text(), "usc": text_of(OWNER), "name": text(), "role": role(),
+                    "id": text_of(UUID), "account": text(), "usc": text_of(OWNER), "name": text(), "role": role(),
                     "valid_from": text_of(DAY), "valid_until": text_of(DAY),
-                    "state": words(&["valid", "future", "over", "withdrawn"]), "granted_by": text(),
+                    "state": words(&["valid", "future", "over", "withdrawn"]), "evidence": maybe(text()),
+                    "granted_by": text(), "approved_by": maybe(text()),
                     "granted_at": time(), "withdrawn_by": maybe(text()), "withdrawn_at": maybe(time()),
                 },
             ),
@@ -379,6 +404,7 @@ fn of_people() -> Vec<(&'static str, Schema)> {
                 keys! {
                     "login": login(), "usc": text_of(OWNER), "name": text_of(r"^[^\x00-\x1f\x7f-\x9f]{1,100}$"),
                     "role": role(), "valid_from?": text_of(DAY), "valid_until": text_of(DAY),
+                    "evidence?": text_of(r"^[^\x00-\x1f\x7f-\x9f]{1,200}$"),
                 },
             ),
         ),
@@ -506,7 +532,7 @@ fn filing_platform() -> Schema {
             "division": text_of(DIVISION), "function": text_of(LINE), "scope": text_of(LINE),
             "approving_body?": text_of(LINE), "approved_on?": text_of(DAY), "funding": text_of(LINE),
             "filing_number?": text_of(LINE), "valid_until?": text_of(DAY), "contact": text_of(LINE),
-            "trusted?": flag(), "zones?": list(words(&["internet", "extranet"]), 2),
+            "trusted?": flag(), "authority?": flag(), "zones?": list(words(&["internet", "extranet"]), 2),
             "attributes?": list(text_of("^[a-z_]{1,40}$"), 40), "inflight_max?": number(1, 1_000_000),
             "ca?": text(), "client_certificate?": text(), "client_key?": text(),
             "health?": object("How instances are checked.", keys! {

@@ -168,7 +168,7 @@ impl Call {
 
     /// The person themselves as whoever changes something; `actor` is their name in records.
     pub(super) fn by<'a>(&'a self, actor: &'a str) -> By<'a> {
-        By { actor, role: "subject", request_id: &self.visitor.request_id }
+        By { actor, credential: None, role: "subject", request_id: &self.visitor.request_id }
     }
 
     /// Writes into the record what a person did with their own account.

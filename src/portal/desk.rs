@@ -203,12 +203,14 @@ impl Desk {
             role: SubjectRole::Agent,
             valid_from: today,
             valid_until: until.parse().unwrap(),
+            division: None,
+            evidence: None,
         };
         self.people.grant_role(grant, MACHINE, self.now).await.unwrap().id.to_string()
     }
 }
 
-pub(super) const MACHINE: By<'static> = By { actor: "machine", role: "operator", request_id: "" };
+pub(super) const MACHINE: By<'static> = By { actor: "machine", credential: None, role: "operator", request_id: "" };
 
 /// A platform that no public body owns, and that has filed attributes of people.
 fn clinic() -> Platform {
@@ -222,6 +224,7 @@ fn clinic() -> Platform {
         level: Level::Nation,
         state: PlatformState::Active,
         trusted: false,
+        authority: false,
         upstreams: Box::default(),
         attributes: ["name", "id_number"].map(Box::from).into(),
         zones: Box::default(),

@@ -1,5 +1,5 @@
 //! Calls that are repeated: what was answered to the first is answered to the others (`Idempotency-Key`, an IETF draft of
-//! the HTTPAPI working group). A key is its principal's own; the store knows it by its hash.
+//! the HTTPAPI working group). A key is its credential's own; the store knows it by its hash.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_lc_rs::digest::{Context, SHA256};
 
 use super::register::RegisterError;
-use crate::domain::{PrincipalId, Timestamp};
+use crate::domain::{Credential, Timestamp};
 use crate::store::{AnsweredRow, Durable};
 
 /// How long an answer is kept: whoever repeats a call after a day has forgotten it.
@@ -24,7 +24,7 @@ pub struct Answered {
 /// A key that this call holds.
 #[derive(Clone, Debug)]
 pub struct HeldKey {
-    principal: PrincipalId,
+    credential: String,
     key_hash: String,
 }
 
@@ -61,16 +61,17 @@ impl Answered {
     /// Whether this call was made before. `request`: all that makes it the same call, part by part.
     pub async fn before(
         &self,
-        principal: &PrincipalId,
+        credential: Credential,
         key: &str,
         request: &[&[u8]],
         now: Timestamp,
     ) -> Result<Repeated, RegisterError> {
         let (key_hash, request_hash) = (hash(&[key.as_bytes()]), hash(request));
         let limits = (KEPT, GIVEN_UP);
-        let found = self.durable.take_key(principal.as_str(), &key_hash, &request_hash, now, limits).await?;
+        let credential = credential.to_string();
+        let found = self.durable.take_key(&credential, &key_hash, &request_hash, now, limits).await?;
         Ok(match found {
-            None => Repeated::No(HeldKey { principal: principal.clone(), key_hash }),
+            None => Repeated::No(HeldKey { credential, key_hash }),
             Some(row) if row.request_hash != request_hash => Repeated::Other,
             Some(AnsweredRow { answer: Some((status, fields, body)), .. }) => {
                 Repeated::Done(KeptAnswer { status, fields, body })
@@ -82,13 +83,13 @@ impl Answered {
     /// Keeps the answer under the key.
     pub async fn keep(&self, key: &HeldKey, answer: &KeptAnswer) -> Result<(), RegisterError> {
         let KeptAnswer { status, fields, body } = answer;
-        let keep = self.durable.keep_answer(key.principal.as_str(), &key.key_hash, *status, fields, body.as_deref());
+        let keep = self.durable.keep_answer(&key.credential, &key.key_hash, *status, fields, body.as_deref());
         Ok(keep.await?)
     }
 
     /// Gives the key back: the call changed nothing, and may succeed when it is made again.
     pub async fn give_back(&self, key: &HeldKey) -> Result<(), RegisterError> {
-        Ok(self.durable.give_key_back(key.principal.as_str(), &key.key_hash).await?)
+        Ok(self.durable.give_key_back(&key.credential, &key.key_hash).await?)
     }
 }
 
@@ -113,9 +114,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let durable = Durable::open(&folder.path().join("register.db")).await.unwrap();
         let answered = Answered::new(Arc::new(durable));
-        let [li, han] = ["li.lei", "han.meimei"].map(|name| name.parse::<PrincipalId>().unwrap());
-        let ask = async |who: &PrincipalId, request: &[u8], after: u64| {
-            answered.before(who, "key-1", &[b"POST", request], NOW.plus(Duration::from_secs(after))).await.unwrap()
+        let [li, han] = [1, 2].map(|number| Credential::Token(uuid::Uuid::from_u128(number)));
+        let ask = async |who: &Credential, request: &[u8], after: u64| {
+            answered.before(*who, "key-1", &[b"POST", request], NOW.plus(Duration::from_secs(after))).await.unwrap()
         };
         let Repeated::No(key) = ask(&li, b"a", 0).await else { panic!("it is the first") };
         assert!(matches!(ask(&li, b"a", 1).await, Repeated::UnderWay));

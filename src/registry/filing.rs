@@ -199,6 +199,12 @@ fn platform(
     let zones: Box<[Zone]> =
         fields.list::<Zone>("zones", "internet or extranet").into_iter().map(|(zone, _)| zone).collect();
     let zones = if fields.has("zones") { zones } else { [Zone::Internet].into() };
+    let authority = fields.flag("authority", false);
+    if authority && owner.is_some_and(|owner| !owner.is_public_body()) {
+        let hint =
+            "its owner's code is no public body's (GB 32100: they begin with 1); people are asked first".to_owned();
+        fields.mistake(&fields.spot("authority"), "false", Some(hint));
+    }
     let attributes = fields.list::<Attribute>("attributes", "names of attributes of a person");
     let attributes = attributes.into_iter().map(|(attribute, _)| attribute.0).collect();
     let inflight_max = fields.has("inflight_max").then(|| fields.number("inflight_max", 1, 1..=1_000_000));
@@ -228,6 +234,7 @@ fn platform(
             level: division.level,
             state: PlatformState::Active,
             trusted,
+            authority,
             upstreams: upstreams?,
             attributes,
             zones,

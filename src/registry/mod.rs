@@ -30,6 +30,7 @@ mod words;
 
 pub use crate::config::AddressPolicy;
 pub use crate::domain::Right;
+pub use crate::store::{ProposalKind, ProposalRow, ProposalState};
 pub use answered::{Answered, HeldKey, KeptAnswer, Repeated};
 pub use error::RegistryError;
 pub use filing::{Filing, Form, Known};
@@ -37,9 +38,10 @@ pub use leases::{Lease, Leases};
 pub use load::{Loaded, load, load_by};
 pub use own::own_platform;
 pub use register::{
-    Action, Change, Done, Draft, Expected, FilingPage, FilingView, Filter, HistoryPage, NATION, NodeStatus, Nodes,
-    Object, OverlapPage, PAGE_MAX, Page, Quarantined, Register, RegisterError, RegisterParts, Reservation, Summary,
-    SyncError, Synced, Version, Write, Zombie, ZombiePage, may,
+    Action, Change, Decision, Done, Draft, Expected, Extraordinary, FilingPage, FilingView, Filter, HistoryPage,
+    NATION, NodeStatus, Nodes, Object, OverlapPage, PAGE_MAX, Page, ProposalPage, Quarantined, Register, RegisterError,
+    RegisterParts, Reservation, Reserved, Summary, SyncError, Synced, Version, Write, Zombie, ZombiePage, may,
+    proposal_state, right_of, unreadable_proposal,
 };
 pub use rules::Rules;
 pub use trust::TlsFiles;

@@ -69,6 +69,7 @@ pub fn own_platform() -> Option<Platform> {
         level: Level::Nation,
         state: PlatformState::Active,
         trusted: true,
+        authority: true,
         upstreams: Box::default(),
         attributes: Box::default(),
         zones: [Zone::Internet, Zone::Extranet].into(),

@@ -29,6 +29,9 @@ pub struct Platform {
     pub state: PlatformState,
     /// Whether it may stand on the portal's own origin: its scripts could act as the person on every platform there.
     pub trusted: bool,
+    /// Whether somebody vouched for it that it is run by a public body of the gateway's own authority. No code that an owner
+    /// files says so by itself.
+    pub authority: bool,
     /// Its instances.
     pub upstreams: Box<[Upstream]>,
     /// The attributes of a person that it was granted.
@@ -48,11 +51,10 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// Whether it belongs to the same authority as the gateway, which `authority` runs: its owner is a public body, and its
+    /// Whether it belongs to the same authority as the gateway, which `authority` runs: somebody vouched for that, and its
     /// division is that one or lies below it. Any other needs a person's consent before something of them goes there.
     pub fn is_of(&self, authority: DivisionCode, divisions: &Divisions) -> bool {
-        let public = self.owner.is_none_or(|owner| owner.is_public_body());
-        public && divisions.is_within(self.division, authority)
+        self.authority && divisions.is_within(self.division, authority)
     }
 }
 

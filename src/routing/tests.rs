@@ -33,6 +33,7 @@ fn platform(id: &str, division: &str, routes: Vec<Route>) -> Platform {
         level: Level::City,
         state: PlatformState::Active,
         trusted: true,
+        authority: true,
         upstreams: Box::default(),
         attributes: Box::default(),
         zones: Box::default(),

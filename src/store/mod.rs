@@ -17,8 +17,8 @@ mod sqlite;
 
 pub use durable::{
     AccountRow, AccountState, AnsweredRow, ConsentRow, DayOfUseRow, Durable, FactorKind, FactorRow, FilingRow,
-    HistoryRow, InForceRow, LeaseRow, LinkRow, ListRows, NodeRow, PersonalRow, RealmRow, RecordRow, ReservationRow,
-    Standing, Writing,
+    HistoryRow, InForceRow, LeaseRow, LinkRow, ListRows, NodeRow, PersonalRow, ProposalKind, ProposalRow,
+    ProposalState, RealmRow, RecordRow, ReservationRow, Standing, Subtree, Writing,
 };
 pub use error::{AwayReason, StoreError};
 pub use keys::{NameKey, SessionKey};

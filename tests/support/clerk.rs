@@ -108,9 +108,23 @@ impl Clerk {
         self.call(&format!("GET {path}"), &[], None).await
     }
 
-    /// A step on the way of a filing as it is now.
+    /// A step on the way of a filing as it is now; who cannot read it names a version that it might have.
     pub async fn step(&self, id: &str, action: &str, body: Option<Value>) -> Told {
-        self.call(&format!("POST /v1/filings/{id}/{action}"), &[("if-match", "*")], body).await
+        let read = self.get(&format!("/v1/filings/{id}")).await;
+        let tag = if read.status == 200 { read.header("etag") } else { "\"2\"" };
+        self.call(&format!("POST /v1/filings/{id}/{action}"), &[("if-match", tag)], body).await
+    }
+
+    /// Approves what somebody else proposed.
+    pub async fn approves(&self, proposal: &Told) -> Told {
+        let id = proposal.body["id"].as_str().unwrap();
+        self.call(&format!("POST /v1/proposals/{id}/approve"), &[], None).await
+    }
+
+    /// A token that this one issues.
+    pub async fn issues(&self, gateway: &Gateway, new: Value) -> Self {
+        let issued = self.call("POST /v1/tokens", &[], Some(new)).await.has_status(201);
+        Self::with_token(gateway, issued.body["token"].as_str().unwrap())
     }
 
     /// Files a platform anew, and hands it in.
@@ -137,7 +151,7 @@ pub fn document(id: &str, division: &str, item: &str, instance: std::net::Socket
             "id": id, "name": "测试平台", "name_en": "Test platform", "owner": OWNER, "division": division,
             "function": "answers tests", "scope": "tests", "approving_body": "nobody: a test",
             "approved_on": "2026-01-01", "funding": "none", "filing_number": format!("TEST-{id}"),
-            "valid_until": "2099-12-31", "contact": "test@example.gov", "trusted": true,
+            "valid_until": "2099-12-31", "contact": "test@example.gov",
         },
         "upstream": [{ "address": instance.to_string() }],
         "route": [{ "items": [item], "access": "open" }],

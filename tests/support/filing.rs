@@ -107,11 +107,12 @@ impl Filing {
     /// Writes it where the gateway reads it.
     pub fn write(&self, folder: &Path) {
         let Self { id, division, platform, upstreams, canaries, upstream, routes, clients, trusted, owner } = self;
+        let authority = owner.starts_with('1');
         let mut text = format!(
             "[platform]\nid = \"{id}\"\nname = \"测试平台 {id}\"\nname_en = \"Test platform {id}\"\nowner = \"{owner}\"\n\
              division = \"{division}\"\nfunction = \"answers tests\"\nscope = \"tests\"\napproving_body = \"nobody: a test\"\n\
              approved_on = \"2026-01-01\"\nfunding = \"none\"\nfiling_number = \"TEST-{id}\"\nvalid_until = \"2099-12-31\"\n\
-             contact = \"test@example.gov\"\ntrusted = {trusted}\n{platform}"
+             contact = \"test@example.gov\"\ntrusted = {trusted}\nauthority = {authority}\n{platform}"
         );
         for address in upstreams {
             writeln!(text, "\n[[upstream]]\naddress = \"{address}\"\n{upstream}").unwrap();

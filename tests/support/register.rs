@@ -6,10 +6,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use yimen::config::{RegisterStoreConfig, SessionStoreConfig};
-use yimen::domain::{Actor, PlatformId, Role, Timestamp};
+use yimen::domain::{Actor, Credential, Lineage, Link, PlatformId, Role, Timestamp};
 use yimen::metrics::Metrics;
 use yimen::registry::{
-    AddressPolicy, Done, Expected, FilingView, Register, RegisterError, RegisterParts, Rules, Version, Write,
+    AddressPolicy, Done, Expected, FilingView, Register, RegisterError, RegisterParts, Reserved, Rules, Version, Write,
 };
 use yimen::store::{Durable, RegisterNotices};
 
@@ -110,6 +110,17 @@ impl Office {
         self.register.get(&operator("look", NATION), &id(platform), now()).await.unwrap()
     }
 
+    /// Reserves a place by two people of the nation.
+    pub async fn reserved(&self, platform: &PlatformId, host: Option<&str>, prefix: &str) {
+        let (maker, checker) = (operator("maker", NATION), operator("checker", NATION));
+        let reserved = self.register.reserve(&by(&maker), platform, host, prefix).await.unwrap();
+        if let Reserved::Proposed(row) = reserved {
+            let mut decision = self.register.approval(&by(&checker), row.id).await.unwrap();
+            self.register.reserve_approved(&mut decision, &by(&checker)).await.unwrap();
+            decision.commit(&by(&checker)).await.unwrap();
+        }
+    }
+
     /// Files, submits and approves by two people of the nation.
     pub async fn filed(&self, document: &Value) -> Done {
         let (maker, checker) = (operator("maker", NATION), operator("checker", NATION));
@@ -117,7 +128,7 @@ impl Office {
         self.register.put(&by(&maker), &platform, &bytes(document)).await.unwrap();
         for route in document["route"].as_array().unwrap() {
             if let Some(path) = route["path"].as_str() {
-                self.register.reserve(&by(&maker), &platform, route["host"].as_str(), path).await.unwrap();
+                self.reserved(&platform, route["host"].as_str(), path).await;
             }
         }
         self.register.submit(&by(&maker), &platform).await.unwrap();
@@ -137,8 +148,22 @@ pub fn bytes(document: &Value) -> Vec<u8> {
     document.to_string().into_bytes()
 }
 
+/// Somebody whom the settings name by a certificate, so that nobody issued what they act by.
 pub fn actor(name: &str, role: Role, division: &str, platform: Option<&str>) -> Actor {
-    Actor { principal: name.parse().unwrap(), role, division: division.parse().unwrap(), platform: platform.map(id) }
+    Actor::of(Lineage::root(link(name, division)), role, platform.map(id))
+}
+
+/// A link of a chain of issue; of one name always the same.
+pub fn link(name: &str, division: &str) -> Link {
+    let mut fingerprint = [0; 32];
+    name.bytes().zip(&mut fingerprint).for_each(|(from, to)| *to = from);
+    let credential = Credential::Certificate(fingerprint);
+    Link { principal: name.parse().unwrap(), division: division.parse().unwrap(), credential, certified: false }
+}
+
+/// Somebody who was issued what they act by, through `issuer`.
+pub fn issued(issuer: &Actor, name: &str, role: Role, division: &str, platform: Option<&str>) -> Actor {
+    Actor::of(issuer.lineage.child(link(name, division)), role, platform.map(id))
 }
 
 pub fn operator(name: &str, division: &str) -> Actor {

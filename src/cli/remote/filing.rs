@@ -26,7 +26,12 @@ pub(super) async fn run(client: &Client, command: FilingCommand, output: Output)
         }
         FilingCommand::Get { id, version: None } => {
             let filing = client.get(&format!("/v1/filings/{id}")).await?.body;
-            Ok(shown::document(&if output == Output::Json { filing } else { part(&filing, "/document") }))
+            if output == Output::Json {
+                return Ok(shown::document(&filing));
+            }
+            // On stderr, so that the document alone can be kept in a file: decisions name the version that was read.
+            let complaint = format!("version {}", part(&filing, "/version"));
+            Ok(Outcome { complaint, ..shown::document(&part(&filing, "/document")) })
         }
         FilingCommand::Get { id, version: Some(version) } => {
             Ok(shown::document(&client.get(&format!("/v1/filings/{id}/history/{version}")).await?.body))
@@ -43,23 +48,32 @@ pub(super) async fn run(client: &Client, command: FilingCommand, output: Output)
             Ok(validated(&body, output))
         }
         FilingCommand::Submit(asked) => step(asked, "submit", None).await,
-        FilingCommand::Approve(asked) => step(asked, "approve", None).await,
-        FilingCommand::Resume(asked) => step(asked, "resume", None).await,
+        FilingCommand::Approve(asked) => step(asked.into(), "approve", None).await,
+        FilingCommand::Resume(asked) => step(asked.into(), "resume", None).await,
         FilingCommand::Retire(asked) => step(asked, "retire", None).await,
         FilingCommand::Attest(asked) => step(asked, "attest", None).await,
-        FilingCommand::Reject { step: asked, reason } => step(asked, "reject", Some(json!({ "reason": reason }))).await,
+        FilingCommand::Reject { step: asked, reason } => {
+            step(asked.into(), "reject", Some(json!({ "reason": reason }))).await
+        }
         FilingCommand::Suspend { step: asked, notice } => {
             step(asked, "suspend", Some(json!({ "notice": notice }))).await
         }
-        FilingCommand::Rollback { step: asked, to } => step(asked, "rollback", Some(json!({ "version": to }))).await,
+        FilingCommand::Rollback { step: asked, to } => {
+            step(asked.into(), "rollback", Some(json!({ "version": to }))).await
+        }
         FilingCommand::Reserve { id, prefix, host } => {
             let place = match host {
                 Some(host) => json!({ "host": host, "prefix": prefix }),
                 None => json!({ "prefix": prefix }),
             };
             let path = format!("/v1/filings/{id}/reservations");
-            let body = client.send(Method::POST, &path, &[], Some((JSON, &place))).await?.body;
-            Ok(shown::one(&body, &["platform", "host", "prefix", "reserved_by"], output))
+            let answer = client.send(Method::POST, &path, &[], Some((JSON, &place))).await?;
+            if part(&answer.body, "/kind").is_null() {
+                return Ok(shown::one(&answer.body, &["platform", "host", "prefix", "reserved_by"], output));
+            }
+            let told = "proposed: an operator of the nation approves it with `yimen proposal approve ID`".to_owned();
+            let shown = shown::one(&answer.body, &["id", "kind", "division", "state", "object"], output);
+            Ok(Outcome { complaint: told, ..shown })
         }
         FilingCommand::History { id } => {
             let all = client.all(&format!("/v1/filings/{id}/history"), &[]).await?;
@@ -86,7 +100,7 @@ async fn taken(
     Ok(shown::done(&done.body, dry_run, output))
 }
 
-fn query(dry_run: bool) -> &'static str {
+pub(super) fn query(dry_run: bool) -> &'static str {
     if dry_run { "?dry_run=true" } else { "" }
 }
 

@@ -1,5 +1,5 @@
-//! Commands that call the management API of a running gateway, this machine's or another's: `filing`, `platform`, `route`,
-//! `apply`, `whoami`, `node`.
+//! Commands that call the management API of a running gateway, this machine's or another's: `filing`, `proposal`, `platform`,
+//! `route`, `apply`, `whoami`, `node`.
 //! Exit status: 0 done · 1 `diff` found differences · 64 usage · 65 the call was refused (EX_DATAERR) · 66 a file cannot be read
 //! (EX_NOINPUT) · 69 nobody answered, or the store is away (EX_UNAVAILABLE) · 77 token refused or right missing (EX_NOPERM).
 
@@ -87,11 +87,11 @@ pub(crate) enum FilingCommand {
     /// Hand the draft in for review.
     Submit(Step),
     /// Put what was submitted into force.
-    Approve(Step),
+    Approve(Decision),
     /// Send it back to draft.
     Reject {
         #[command(flatten)]
-        step: Step,
+        step: Decision,
         /// Why, in one line for the owner.
         #[arg(long)]
         reason: String,
@@ -105,7 +105,7 @@ pub(crate) enum FilingCommand {
         notice: String,
     },
     /// Serve it again.
-    Resume(Step),
+    Resume(Decision),
     /// End it: 410 from now on.
     Retire(Step),
     /// Say for its owner that it is in use.
@@ -128,7 +128,7 @@ pub(crate) enum FilingCommand {
     /// Make what is in force what it was at a version.
     Rollback {
         #[command(flatten)]
-        step: Step,
+        step: Decision,
         /// The version.
         #[arg(long, value_name = "VERSION")]
         to: u64,
@@ -154,6 +154,55 @@ pub(crate) struct Step {
     /// Check and answer as it would be; change nothing.
     #[arg(long)]
     pub(super) dry_run: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Decision {
+    /// The platform.
+    pub(super) id: PlatformId,
+    /// The version that you have read, as `get` and `list` show it: whatever is newer is not decided on.
+    #[arg(long, value_name = "VERSION")]
+    pub(super) version: u64,
+    /// Check and answer as it would be; change nothing.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+impl From<Decision> for Step {
+    fn from(Decision { id, version, dry_run }: Decision) -> Self {
+        Self { id, version: Some(version), dry_run }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProposalCommand {
+    /// List what waits for a second person in your subtree, and what was decided.
+    List {
+        /// Only what waits.
+        #[arg(long)]
+        open: bool,
+    },
+    /// Print one.
+    Get {
+        /// Its id.
+        id: uuid::Uuid,
+    },
+    /// Approve what somebody else proposed: it is in effect at once.
+    Approve {
+        /// Its id.
+        id: uuid::Uuid,
+        /// Check and answer as it would be; change nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Reject it, or take your own back.
+    Reject {
+        /// Its id.
+        id: uuid::Uuid,
+        /// Why, in one line for whoever proposed it.
+        #[arg(long)]
+        reason: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -228,6 +277,7 @@ pub(crate) enum RouteCommand {
 /// What is called.
 pub(super) enum Call {
     Filing(FilingCommand),
+    Proposal(ProposalCommand),
     Platform(PlatformCommand),
     Route(RouteCommand),
     Apply { files: PathBuf, dry_run: bool },
@@ -250,6 +300,7 @@ pub(super) fn run(called: &Called, call: Call) -> Outcome {
 async fn carried_out(client: &Client, call: Call, output: Output) -> Result<Outcome, Failed> {
     match call {
         Call::Filing(command) => filing::run(client, command, output).await,
+        Call::Proposal(command) => proposal(client, command, output).await,
         Call::Route(command) => filing::routes(client, command, output).await,
         Call::Apply { files, dry_run } => filing::apply_all(client, &files, dry_run, output).await,
         Call::Platform(PlatformCommand::List { division }) => {
@@ -281,6 +332,30 @@ async fn carried_out(client: &Client, call: Call, output: Output) -> Result<Outc
             let body = client.get("/v1/nodes").await?.body;
             let nodes = body.get("nodes").and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
             Ok(shown::list(&nodes, &["name", "revision", "standing", "seen_at"], output))
+        }
+    }
+}
+
+async fn proposal(client: &Client, command: ProposalCommand, output: Output) -> Result<Outcome, Failed> {
+    let decide = |id: uuid::Uuid, what: &str| format!("/v1/proposals/{id}/{what}");
+    let columns = ["id", "kind", "division", "state", "proposed_by", "decided_by", "object"];
+    match command {
+        ProposalCommand::List { open } => {
+            let all = client.all("/v1/proposals", &[("open", open.then(|| "true".to_owned()))]).await?;
+            Ok(shown::list(&all, &columns, output))
+        }
+        ProposalCommand::Get { id } => Ok(shown::document(&client.get(&format!("/v1/proposals/{id}")).await?.body)),
+        ProposalCommand::Approve { id, dry_run } => {
+            let path = format!("{}{}", decide(id, "approve"), filing::query(dry_run));
+            let body = client.send(reqwest::Method::POST, &path, &[], None).await?.body;
+            let shown = if output == Output::Json { body } else { shown::part(&body, "/proposal") };
+            Ok(shown::one(&shown, &columns, output))
+        }
+        ProposalCommand::Reject { id, reason } => {
+            let body = serde_json::json!({ "reason": reason });
+            let body = Some(("application/json", &body));
+            let body = client.send(reqwest::Method::POST, &decide(id, "reject"), &[], body).await?.body;
+            Ok(shown::one(&body, &columns, output))
         }
     }
 }

@@ -17,17 +17,19 @@ use std::sync::Arc;
 use self::remembered::Remembered;
 use super::error::IdentityError;
 use super::vault::Vault;
-use crate::domain::Timestamp;
+use crate::domain::{Credential, Timestamp};
 use crate::store::{Durable, RecordRow, StoreError, Writing};
 
 pub use consents::Consent;
-pub use roles::Grant;
+pub use roles::{Grant, Granted};
 
 /// Who changes something, for the record.
 #[derive(Clone, Copy, Debug)]
 pub struct By<'a> {
     /// A principal, `machine`, or [`People::actor`] of the person themselves.
     pub actor: &'a str,
+    /// By what credential; `None` for the person themselves.
+    pub credential: Option<Credential>,
     /// In which role; `subject` for the person themselves.
     pub role: &'a str,
     /// The id under which our log knows the request.
@@ -87,11 +89,12 @@ impl People {
         about: &str,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let By { actor, role, request_id } = by;
+        let By { actor, credential, role, request_id } = by;
         let object = [self.actor(subject).as_str(), about].join(" ");
         let object = object.trim_end();
-        let record =
-            RecordRow { at: now, actor, role, action, object, before: None, after: None, result: "ok", request_id };
-        writing.record(&record).await
+        let (at, before, after, result) = (now, None, None, "ok");
+        writing
+            .record(&RecordRow { at, actor, credential, role, action, object, before, after, result, request_id })
+            .await
     }
 }

@@ -4,9 +4,9 @@ use jiff::civil::Date;
 use uuid::Uuid;
 
 use super::{By, People};
-use crate::domain::{GrantedRole, Represented, SubjectRole, Timestamp, Uscc};
+use crate::domain::{DivisionCode, GrantedRole, Represented, SubjectRole, Timestamp, Uscc};
 use crate::identity::error::IdentityError;
-use crate::store::StoreError;
+use crate::store::{StoreError, Subtree, Writing};
 
 /// A role that does not exist yet.
 #[derive(Clone, Debug)]
@@ -23,22 +23,55 @@ pub struct Grant {
     pub valid_from: Date,
     /// Last day.
     pub valid_until: Date,
+    /// The division whose operators may grant and withdraw it; `None`: the nation.
+    pub division: Option<DivisionCode>,
+    /// What was seen of it: 1 to 200 characters.
+    pub evidence: Option<String>,
+}
+
+/// Who granted a role.
+#[derive(Clone, Copy, Debug)]
+pub enum Granted<'a> {
+    /// Whoever has the machine, alone.
+    ByMachine,
+    /// Two people.
+    ByTwo {
+        /// Who proposed it.
+        proposed_by: &'a str,
+    },
 }
 
 impl People {
-    /// Grants a role. The same person may have several, for one legal person too.
+    /// Grants a role on the machine. The same person may have several, for one legal person too.
     pub async fn grant_role(&self, grant: Grant, by: By<'_>, now: Timestamp) -> Result<GrantedRole, IdentityError> {
-        let role = grant.granted(by.actor, now)?;
         let mut writing = self.durable.writing().await?;
-        writing.grant_role(&role).await?;
-        self.note(&mut writing, by, "grant-role", &role.subject, &about(&role), now).await?;
+        let role = self.grant_role_in(&mut writing, grant, Granted::ByMachine, by, now).await?;
         writing.commit().await?;
+        Ok(role)
+    }
+
+    /// Grants a role in the transaction of whoever decided it. A legal person has one name: `LegalNameDiffers` when others act
+    /// for it under another.
+    pub async fn grant_role_in(
+        &self,
+        writing: &mut Writing,
+        grant: Grant,
+        granted: Granted<'_>,
+        by: By<'_>,
+        now: Timestamp,
+    ) -> Result<GrantedRole, IdentityError> {
+        let role = grant.granted(granted, by.actor, now)?;
+        if let Some(known) = writing.other_legal_name(role.usc, &role.name, &now.day().to_string()).await? {
+            return Err(IdentityError::LegalNameDiffers { usc: role.usc, known });
+        }
+        writing.grant_role(&role).await?;
+        self.note(writing, by, "grant-role", &role.subject, &about(&role), now).await?;
         Ok(role)
     }
 
     /// Checks a grant and changes nothing.
     pub fn try_grant(grant: Grant, by: By<'_>, now: Timestamp) -> Result<GrantedRole, IdentityError> {
-        grant.granted(by.actor, now)
+        grant.granted(Granted::ByMachine, by.actor, now)
     }
 
     /// Withdraws a role; one that was withdrawn before stays as it was. The caller ends the sessions that act in it. On other
@@ -70,9 +103,14 @@ impl People {
         Ok(roles.into_iter().filter_map(|role| role.represented(now)).collect())
     }
 
-    /// Up to `limit` roles of all people, in order of granting.
-    pub async fn roles(&self, after: Option<Uuid>, limit: u16) -> Result<Vec<GrantedRole>, IdentityError> {
-        Ok(self.durable.subject_roles(after, limit).await?)
+    /// Up to `limit` roles for legal persons of a subtree, in order of granting.
+    pub async fn roles(
+        &self,
+        subtree: Subtree,
+        after: Option<Uuid>,
+        limit: u16,
+    ) -> Result<Vec<GrantedRole>, IdentityError> {
+        Ok(self.durable.subject_roles(subtree, after, limit).await?)
     }
 
     /// Whether a role that a session acts in still holds: by its last day at once, by the store within [`People::BOUND`].
@@ -90,11 +128,16 @@ impl People {
 }
 
 impl Grant {
-    fn granted(self, by: &str, now: Timestamp) -> Result<GrantedRole, IdentityError> {
+    fn granted(self, granted: Granted<'_>, by: &str, now: Timestamp) -> Result<GrantedRole, IdentityError> {
         let name = self.name.trim();
         let shaped = (1..=100).contains(&name.chars().count()) && !name.chars().any(char::is_control);
         if !shaped {
             return Err(IdentityError::BadLegalName);
+        }
+        let evidence = self.evidence.as_deref().map(str::trim);
+        if evidence.is_some_and(|text| !(1..=200).contains(&text.chars().count()) || text.chars().any(char::is_control))
+        {
+            return Err(IdentityError::BadEvidence);
         }
         if self.valid_until < self.valid_from || self.valid_until < now.day() {
             return Err(IdentityError::RoleDays);
@@ -107,7 +150,13 @@ impl Grant {
             role: self.role,
             valid_from: self.valid_from,
             valid_until: self.valid_until,
-            granted_by: by.to_owned(),
+            division: self.division,
+            evidence: evidence.map(str::to_owned),
+            granted_by: match granted {
+                Granted::ByMachine => by.to_owned(),
+                Granted::ByTwo { proposed_by } => proposed_by.to_owned(),
+            },
+            approved_by: matches!(granted, Granted::ByTwo { .. }).then(|| by.to_owned()),
             granted_at: now,
             withdrawn: None,
         })

@@ -185,7 +185,7 @@ impl Realms {
         let own = register.of_settings().map_err(|(id, cause)| IdentityError::Realm { id, cause })?;
         let set = ArcSwap::from_pointee(own);
         let realms = Arc::new(Self { origin, set, register, transactions, links, metrics });
-        realms.refresh().await;
+        realms.look().await;
         Ok(realms)
     }
 

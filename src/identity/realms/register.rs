@@ -14,15 +14,14 @@ use super::error::RealmError;
 use super::provider::Provider;
 use crate::config::{ProvidersConfig, RealmConfig, realm};
 use crate::domain::{PrincipalId, RealmId, Timestamp};
-use crate::store::{Durable, RealmRow, StoreError};
+use crate::identity::people::By;
+use crate::store::{Durable, RealmRow, RecordRow, Writing};
 use crate::written::{Document, Mistake, Mistakes, Severity};
 
 /// Between two looks at the register.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A country has fewer identity platforms, and people choose from a list.
 const REALMS_MAX: usize = 100;
-/// Tries to write while others write.
-const WRITE_TRIES: usize = 5;
 
 /// Where realms come from.
 #[derive(Debug)]
@@ -132,7 +131,7 @@ impl Realms {
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 ticks.tick().await;
-                self.refresh().await;
+                self.look().await;
             }
         };
         tokio::select! {
@@ -142,7 +141,7 @@ impl Realms {
     }
 
     /// Takes over what changed in the register. While it does not answer, the realms stay as they are.
-    pub(super) async fn refresh(&self) {
+    pub async fn look(&self) {
         let register = &self.register;
         let Ok(revision) = register.durable.realms_revision().await else { return };
         if register.read.lock().revision == Some(revision) {
@@ -207,49 +206,70 @@ impl Realms {
         Ok(draft)
     }
 
-    /// Writes a realm, or takes it away (`None`). `expected` is the revision it must have; `Some(0)`: it must not be there.
-    /// `tried`: nothing is changed.
-    pub async fn write(
+    /// Writes a realm, or takes it away (`None`), in the transaction of whoever decided it. `expected` is the revision it must
+    /// have; `Some(0)`: it must not be there. After the commit, [`Realms::look`] takes it over.
+    pub async fn write_in(
         &self,
+        writing: &mut Writing,
         id: &RealmId,
         draft: Option<&RealmDraft>,
         expected: Option<u64>,
-        by: &PrincipalId,
-        tried: bool,
+        by: By<'_>,
         now: Timestamp,
     ) -> Result<(), RealmError> {
         if self.register.in_settings(id) {
             return Err(RealmError::InSettings(id.clone()));
         }
-        for _ in 0..WRITE_TRIES {
-            let rows = self.register.durable.realms().await?;
-            let row = rows.iter().find(|row| row.id == *id);
-            let current = row.filter(|row| row.document.is_some()).map(|row| row.revision);
-            if draft.is_none() && current.is_none() {
-                return Err(RealmError::NotFound(id.clone()));
-            }
-            if expected.is_some_and(|expected| expected != current.unwrap_or(0)) {
-                return Err(RealmError::Changed { current });
-            }
-            let there = rows.iter().filter(|row| row.document.is_some()).count();
-            if draft.is_some() && current.is_none() && there >= REALMS_MAX {
-                return Err(RealmError::TooMany);
-            }
-            if tried {
-                return Ok(());
-            }
-            let was = row.map_or(0, |row| row.revision);
-            let json = draft.map(|draft| draft.json.as_str());
-            match self.register.durable.write_realm(id, json, was, by, now).await {
-                Ok(true) => {
-                    self.refresh().await;
-                    return Ok(());
-                }
-                Ok(false) | Err(StoreError::Taken { .. }) => {} // somebody else was first: look again
-                Err(error) => return Err(error.into()),
-            }
+        let rows = writing.realms().await?;
+        let row = rows.iter().find(|row| row.id == *id);
+        let current = row.filter(|row| row.document.is_some()).map(|row| row.revision);
+        if draft.is_none() && current.is_none() {
+            return Err(RealmError::NotFound(id.clone()));
         }
-        Err(RealmError::Changed { current: None })
+        if expected.is_some_and(|expected| expected != current.unwrap_or(0)) {
+            return Err(RealmError::Changed { current });
+        }
+        let there = rows.iter().filter(|row| row.document.is_some()).count();
+        if draft.is_some() && current.is_none() && there >= REALMS_MAX {
+            return Err(RealmError::TooMany);
+        }
+        let (was, json) = (row.map_or(0, |row| row.revision), draft.map(|draft| draft.json.as_str()));
+        if !writing.write_realm(id, json, was, by.actor, now).await? {
+            return Err(RealmError::Changed { current: None });
+        }
+        let action = if draft.is_some() { "put-realm" } else { "delete-realm" };
+        let By { actor, credential, role, request_id } = by;
+        let (object, before, after, result) = (id.as_str(), None, None, "ok");
+        let record = RecordRow { at: now, actor, credential, role, action, object, before, after, result, request_id };
+        Ok(writing.record(&record).await?)
+    }
+
+    /// Tries to write a realm, and changes nothing. `Err` as [`Realms::write_in`].
+    pub async fn try_write(
+        &self,
+        id: &RealmId,
+        draft: Option<&RealmDraft>,
+        expected: Option<u64>,
+        by: By<'_>,
+        now: Timestamp,
+    ) -> Result<(), RealmError> {
+        let mut writing = self.register.durable.writing().await?;
+        self.write_in(&mut writing, id, draft, expected, by, now).await
+    }
+
+    /// Takes a realm away.
+    pub async fn remove(
+        &self,
+        id: &RealmId,
+        expected: Option<u64>,
+        by: By<'_>,
+        now: Timestamp,
+    ) -> Result<(), RealmError> {
+        let mut writing = self.register.durable.writing().await?;
+        self.write_in(&mut writing, id, None, expected, by, now).await?;
+        writing.commit().await?;
+        self.look().await;
+        Ok(())
     }
 }
 

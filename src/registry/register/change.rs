@@ -4,19 +4,20 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::Value;
 
+use super::authority::{Effect, judge};
 use super::call::{Expected, Version, Write};
 use super::error::RegisterError;
 use super::place::{mistake, placed, refusal, shadows, unreserved};
-use super::read::json;
+use super::read::{division, json};
 use super::rights::{Object, Right};
 use super::view::{Action, Done};
 use super::{Register, not_found};
-use crate::domain::{PlatformId, Timestamp};
+use crate::domain::{Actor, DivisionCode, Lineage, PlatformId, Role, Timestamp};
 use crate::registry::filing::Form;
 use crate::registry::rules::Read;
 use crate::registry::words::line;
 use crate::registry::{Filing, FilingState};
-use crate::routing::PlatformState;
+use crate::routing::{Platform, PlatformState, RouteTable};
 use crate::store::{FilingRow, HistoryRow, RecordRow, Writing};
 use crate::written::{Mistake, Severity};
 
@@ -139,6 +140,7 @@ impl Register {
         step: Step<'_>,
     ) -> Result<Done, RegisterError> {
         let mut writing = self.durable.writing().await?;
+        still_holds(write, &mut writing).await?;
         let before = writing.filing(id).await?;
         self.admit(write, id, action, &step, before.as_ref())?;
         let made = self.make(write, &mut writing, action, step, before.clone()).await?;
@@ -170,7 +172,10 @@ impl Register {
             self.judge_at(write.actor, Right::File, Object { division, platform: Some(id) })?;
         }
         match before {
-            Some(row) => self.judge(write.actor, action.right(), row)?,
+            Some(row) => self.judge(write.actor, action.right(), row).map_err(|error| match (error, step) {
+                (RegisterError::NotFound { .. }, Step::Put(_)) => RegisterError::IdTaken { platform: id.clone() },
+                (error, _) => error,
+            })?,
             None if action != Action::Put && !matches!(write.expected, Expected::Version(_)) => {
                 return Err(not_found(id));
             }
@@ -221,16 +226,16 @@ impl Register {
                 if draft != Some("submitted") {
                     return wrong(&row, "it must be submitted first");
                 }
-                if writing.is_maker(&row.platform, write.actor.principal.as_str(), row.decided).await? {
-                    return Err(RegisterError::SelfReview { principal: write.actor.principal.clone() });
-                }
+                checked_by_another(write, &writing.makers(&row.platform, (row.decided, row.version)).await?)?;
                 let read = self.whole(write, writing, &row.platform, row.draft).await?;
+                let stays = row.in_force.is_some() && row.state == FilingState::Suspended.word();
+                let lifts = if stays { None } else { stop(&row) };
+                self.judge_effect(write, action, &row, Some(&read.filing.platform), lifts)?;
                 warnings = self.free(write, writing, &read).await?;
                 self.describe(&mut row, &read.filing);
-                let stays = row.in_force.is_some() && row.state == FilingState::Suspended.word();
                 if !stays {
                     row.state = FilingState::Approved.word().to_owned();
-                    row.notice = None;
+                    (row.notice, row.stopped_by) = (None, None);
                 }
                 row.in_force = row.draft.take();
                 (row.draft_state, row.reason, row.decided) = (None, None, row.version);
@@ -248,25 +253,33 @@ impl Register {
                 reason = Some(why.to_owned());
             }
             Step::Suspend(notice) => {
-                if row.state != FilingState::Approved.word() {
-                    return wrong(&row, "only what is approved can be suspended");
+                let below = row.state == FilingState::Suspended.word() && self.stops_from_above(write, &row);
+                if row.state != FilingState::Approved.word() && !below {
+                    return wrong(&row, "only what is approved can be suspended, or what somebody below suspended");
                 }
                 row.state = FilingState::Suspended.word().to_owned();
                 row.notice = Some(notice.to_owned());
+                row.stopped_by = Some(stopper(write, &row));
                 (reason, published) = (Some(notice.to_owned()), true);
             }
             Step::Resume => {
                 if row.state != FilingState::Suspended.word() {
                     return wrong(&row, "only what is suspended can be resumed");
                 }
+                let read = self.kept_document(writing, &row.platform, row.in_force).await?;
+                self.judge_effect(write, action, &row, Some(&read.filing.platform), stop(&row))?;
+                warnings = self.free(write, writing, &read).await?;
                 row.state = FilingState::Approved.word().to_owned();
-                (row.notice, published) = (None, true);
+                (row.notice, row.stopped_by, published) = (None, None, true);
             }
             Step::Retire => {
-                if row.state == FilingState::Retired.word() {
+                if row.state == FilingState::Retired.word() && !self.stops_from_above(write, &row) {
                     return wrong(&row, "it is retired already; put a draft to file it anew");
                 }
+                // What was suspended is stopped otherwise by whoever could lift that: a retired platform's places are free.
+                self.judge_effect(write, action, &row, None, stop(&row))?;
                 row.state = FilingState::Retired.word().to_owned();
+                row.stopped_by = Some(stopper(write, &row));
                 (row.draft, row.draft_state, row.notice) = (None, None, None);
                 published = row.in_force.is_some();
             }
@@ -277,16 +290,29 @@ impl Register {
                 if then.in_force.is_none() {
                     return wrong(&row, "nothing was in force at that version; choose one at which something was");
                 }
+                if row.state == FilingState::Retired.word() {
+                    return wrong(&row, "it is retired; put a draft to file it anew");
+                }
                 if (row.in_force, &row.state, &row.notice) == (then.in_force, &then.state, &then.notice) {
                     row.version -= 1;
                     return Ok(Made { row, document: None, reason: None, warnings, published });
                 }
+                if let Some(document) = then.in_force.filter(|document| Some(*document) != row.in_force) {
+                    checked_by_another(write, &writing.makers_of(&row.platform, document).await?)?;
+                }
                 let read = self.whole(write, writing, &row.platform, then.in_force).await?;
+                let stays = row.state == FilingState::Suspended.word() && row.state == then.state;
+                let lifts = if stays { None } else { stop(&row) };
+                self.judge_effect(write, action, &row, Some(&read.filing.platform), lifts)?;
                 if then.state != FilingState::Retired.word() {
                     warnings = self.free(write, writing, &read).await?;
                 }
                 self.describe(&mut row, &read.filing);
-                self.judge(write.actor, Right::Rollback, &row)?; // of the division that it had then, too
+                row.stopped_by = match then.state.as_str() {
+                    "approved" => None,
+                    _ if stays => row.stopped_by,
+                    _ => Some(stopper(write, &row)),
+                };
                 (row.in_force, row.state, row.notice) = (then.in_force, then.state, then.notice);
                 (reason, published) = (Some(format!("version {version}")), true);
             }
@@ -301,6 +327,26 @@ impl Register {
             row.revision = writing.publish();
         }
         Ok(Made { row, document: None, reason, warnings, published })
+    }
+
+    /// Whether the caller may do all that the step does.
+    fn judge_effect(
+        &self,
+        write: &Write<'_>,
+        action: Action,
+        row: &FilingRow,
+        serves: Option<&Platform>,
+        stopped_by: Option<DivisionCode>,
+    ) -> Result<(), RegisterError> {
+        let (right, platform, before) = (action.right(), &row.platform, division(row)?);
+        let effect = Effect { right, platform, before, serves, stopped_by };
+        judge(&effect, write.actor, &self.rules.divisions)
+    }
+
+    /// Whether the caller stands above whoever made the stop, so that theirs may take its place.
+    fn stops_from_above(&self, write: &Write<'_>, row: &FilingRow) -> bool {
+        let own = write.actor.division;
+        stop(row).is_some_and(|stop| stop != own && self.rules.divisions.is_within(stop, own))
     }
 
     async fn put_draft(
@@ -343,6 +389,7 @@ impl Register {
             state: FilingState::Draft.word().to_owned(),
             in_force: None,
             notice: None,
+            stopped_by: None,
             draft: None,
             draft_state: None,
             submitted_by: None,
@@ -374,10 +421,9 @@ impl Register {
         row.valid_until = filing.valid_until.map(|last| last.to_string());
     }
 
-    /// A kept document, read as one that is to be in force.
-    async fn whole(
+    /// A kept document, read as one that is in force.
+    async fn kept_document(
         &self,
-        write: &Write<'_>,
         writing: &mut Writing,
         id: &PlatformId,
         version: Option<u64>,
@@ -386,7 +432,18 @@ impl Register {
             Some(version) => writing.document(id, version).await?,
             None => None,
         };
-        let read = self.read(text.ok_or_else(|| not_found(id))?.as_bytes(), Form::Whole)?;
+        self.read(text.ok_or_else(|| not_found(id))?.as_bytes(), Form::Whole)
+    }
+
+    /// The same of one that is to be put into force: it has not expired.
+    async fn whole(
+        &self,
+        write: &Write<'_>,
+        writing: &mut Writing,
+        id: &PlatformId,
+        version: Option<u64>,
+    ) -> Result<Read, RegisterError> {
+        let read = self.kept_document(writing, id, version).await?;
         match expiry(&read.filing, write) {
             Some(expired) => Err(RegisterError::Invalid(vec![expired])),
             None => Ok(read),
@@ -405,16 +462,20 @@ impl Register {
         if let Some(refused) = unreserved(&platform, &reserved) {
             return Err(refused);
         }
-        let mut warnings = shadows(&table, &platform);
+        let mut warnings = self.shadows(write, &table, &platform);
         warnings.extend(read.warnings.iter().cloned());
         Ok(warnings)
+    }
+
+    fn shadows(&self, write: &Write<'_>, table: &RouteTable, platform: &Platform) -> Vec<Mistake> {
+        shadows(table, platform, write.actor, &self.rules.divisions)
     }
 
     /// What a submission would be refused for, as warnings of a draft.
     fn warned(&self, write: &Write<'_>, read: &Read) -> Vec<Mistake> {
         let table = self.live.snapshot();
         let platform = &read.filing.platform;
-        let mut told = shadows(&table, platform);
+        let mut told = self.shadows(write, &table, platform);
         if let Err(error) = placed(&table, platform) {
             let pointer = error.route().map(|route| format!("/route/{route}")).unwrap_or_default();
             let refused = refusal(error, write.actor, &table, &self.rules.divisions).to_string();
@@ -469,6 +530,7 @@ async fn record(
         version: row.version,
         action: action.word().to_owned(),
         actor: write.actor.principal.to_string(),
+        lineage: Some(write.actor.lineage.clone()),
         at: write.now,
         reason: made.reason.clone(),
         state: row.state.clone(),
@@ -492,8 +554,55 @@ pub(super) fn of_record<'a>(
     before: Option<&'a str>,
     after: Option<&'a str>,
 ) -> RecordRow<'a> {
-    let (actor, role) = (write.actor.principal.as_str(), write.actor.role.word());
-    RecordRow { at: write.now, actor, role, action, object, before, after, result: "ok", request_id: write.request_id }
+    let Actor { principal, role, lineage, .. } = write.actor;
+    RecordRow {
+        at: write.now,
+        actor: principal.as_str(),
+        credential: Some(lineage.own().credential),
+        role: role.word(),
+        action,
+        object,
+        before,
+        after,
+        result: "ok",
+        request_id: write.request_id,
+    }
+}
+
+/// Between the door and the lock a credential may have ended, by a revocation that whoever waited for the lock must not outrun.
+pub(super) async fn still_holds(write: &Write<'_>, writing: &mut Writing) -> Result<(), RegisterError> {
+    let Actor { principal, lineage, .. } = write.actor;
+    if writing.holds(lineage.own().credential, write.now).await? {
+        return Ok(());
+    }
+    Err(RegisterError::CredentialEnded { principal: principal.clone() })
+}
+
+/// Maker and checker are two people who could not be one. `makers`: name, and chain of issue where it was kept.
+pub(super) fn checked_by_another(write: &Write<'_>, makers: &[(String, Option<Lineage>)]) -> Result<(), RegisterError> {
+    let Actor { principal, lineage, .. } = write.actor;
+    for (maker, made_by) in makers {
+        let known = made_by.clone().or_else(|| Lineage::of_name(maker));
+        if known.is_none_or(|made_by| made_by.could_be_one_with(lineage)) {
+            return Err(RegisterError::SelfReview { principal: principal.clone(), maker: maker.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// Whose stop a filing is under: of one that nobody noted, the nation's.
+fn stop(row: &FilingRow) -> Option<DivisionCode> {
+    let stopped = row.stopped_by.is_some() || matches!(row.state.as_str(), "suspended" | "retired");
+    let noted = row.stopped_by.as_deref().and_then(|code| code.parse().ok());
+    stopped.then(|| noted.unwrap_or(DivisionCode::NATION))
+}
+
+/// The division for which the caller stops a filing: an owner stops its own, whatever division its token is for.
+fn stopper(write: &Write<'_>, row: &FilingRow) -> String {
+    match write.actor.role {
+        Role::Platform => row.division.clone(),
+        _ => write.actor.division.to_string(),
+    }
 }
 
 /// SHA-256 over the hash before and all that a filing is now: the hashes of a filing are a chain.

@@ -3,7 +3,7 @@
 
 use super::call::Version;
 use super::view::Action;
-use crate::domain::{PlatformId, PrincipalId, Right, Role};
+use crate::domain::{Actor, PlatformId, PrincipalId, Right, Role};
 use crate::registry::FilingState;
 use crate::store::StoreError;
 use crate::written::Mistake;
@@ -48,10 +48,41 @@ pub enum RegisterError {
         hint: &'static str,
     },
     /// Maker and checker are two people.
-    #[error("{principal} wrote or submitted this filing and may not approve it; ask another operator")]
+    #[error(
+        "{maker} made it, and {principal} could be the same person: they bear one name, or both credentials came through one \
+         chain of issue; ask an operator whose credential was issued by others"
+    )]
     SelfReview {
         /// Who asked.
         principal: PrincipalId,
+        /// Who made it.
+        maker: String,
+    },
+    /// The credential ended between the door and the decision.
+    #[error("the credential of {principal} was revoked or has expired meanwhile; ask whoever issued it for another")]
+    CredentialEnded {
+        /// Whose.
+        principal: PrincipalId,
+    },
+    /// The id of a platform is somebody else's.
+    #[error("the id {platform} is taken; choose another")]
+    IdTaken {
+        /// The id.
+        platform: PlatformId,
+    },
+    /// A proposal that was decided, or has expired.
+    #[error("the proposal is {state}; propose it anew")]
+    Decided {
+        /// `approved`, `rejected` or `expired`.
+        state: &'static str,
+    },
+    /// More than one may have.
+    #[error("{what} are at most {max}; release or decide some first")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// The limit.
+        max: usize,
     },
     /// The document has mistakes; all of them, and the warnings.
     #[error("the filing has {} mistakes; correct them and send it again", .0.len())]
@@ -104,6 +135,14 @@ impl From<StoreError> for RegisterError {
 }
 
 impl RegisterError {
+    pub(super) fn forbidden(actor: &Actor, right: Right, object: String) -> Self {
+        let scope = match (&actor.role, &actor.platform) {
+            (Role::Platform, Some(platform)) => format!("{platform} in {}", actor.division),
+            _ => actor.division.to_string(),
+        };
+        Self::Forbidden { right, principal: actor.principal.clone(), role: actor.role, scope, object }
+    }
+
     /// The stable code of the problem document.
     pub fn code(&self) -> &'static str {
         match self {
@@ -112,6 +151,10 @@ impl RegisterError {
             Self::VersionConflict { .. } => "version-conflict",
             Self::WrongState { .. } => "wrong-state",
             Self::SelfReview { .. } => "self-review",
+            Self::CredentialEnded { .. } => "credential-ended",
+            Self::IdTaken { .. } => "id-taken",
+            Self::Decided { .. } => "proposal-decided",
+            Self::TooMany { .. } => "too-many",
             Self::Invalid(_) => "invalid-filing",
             Self::TooLarge { .. } => "filing-too-large",
             Self::PlaceTaken { .. } => "place-taken",

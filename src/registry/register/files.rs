@@ -12,7 +12,7 @@ use super::follow::is_shrunken;
 use super::place::placed;
 use super::view::Action;
 use super::{Register, RegisterError};
-use crate::domain::{Actor, DivisionCode, PlatformId, Role, Timestamp};
+use crate::domain::{Actor, Credential, DivisionCode, Lineage, Link, PlatformId, Role, Timestamp};
 use crate::registry::load::{Filed, Files, files};
 use crate::registry::own::OWN_ID;
 use crate::registry::{FilingState, RegistryError};
@@ -185,7 +185,10 @@ impl Register {
             let (host, prefix) =
                 (host.as_deref().unwrap_or_default().to_owned(), path.trim_end_matches('/').to_owned());
             let (platform, reserved_by) = (row.platform.clone(), FILES.to_owned());
-            writing.reserve(&ReservationRow { host, prefix, platform, reserved_by, at: write.now }).await?;
+            let approved_by = Some(FILES.to_owned());
+            writing
+                .reserve(&ReservationRow { host, prefix, platform, reserved_by, approved_by, at: write.now })
+                .await?;
         }
         self.take(write, writing, row, Some(document), filing.state, notice).await
     }
@@ -207,6 +210,8 @@ impl Register {
         row.changed_at = write.now;
         row.state = state.word().to_owned();
         row.notice = notice;
+        let stopped = matches!(state, FilingState::Suspended | FilingState::Retired);
+        row.stopped_by = stopped.then(|| write.actor.division.to_string());
         if state.was_approved() {
             row.in_force = document.as_ref().map(|_| row.version).or(row.in_force);
             (row.draft, row.draft_state, row.decided) = (None, None, row.version);
@@ -219,6 +224,7 @@ impl Register {
             version: row.version,
             action: Action::Import.word().to_owned(),
             actor: FILES.to_owned(),
+            lineage: Some(write.actor.lineage.clone()),
             at: write.now,
             reason: None,
             state: row.state.clone(),
@@ -242,5 +248,7 @@ enum Differs {
 
 fn files_actor() -> Result<Actor, RegisterError> {
     let principal = FILES.parse().map_err(|_| RegisterError::NotFound { what: FILES.to_owned() })?;
-    Ok(Actor { principal, role: Role::Operator, division: DivisionCode::NATION, platform: None })
+    let (division, credential) = (DivisionCode::NATION, Credential::Files);
+    let lineage = Lineage::root(Link { principal, division, credential, certified: false });
+    Ok(Actor::of(lineage, Role::Operator, None))
 }

@@ -4,6 +4,7 @@
 //! beside it, and the one in force goes on until the new one is approved.
 //! Fails: `RegisterError`, and nothing was changed. While the store is away the table in force goes on.
 
+mod authority;
 mod call;
 mod change;
 mod copy;
@@ -11,6 +12,7 @@ mod error;
 mod files;
 mod follow;
 mod place;
+mod proposals;
 mod read;
 mod reports;
 mod reserve;
@@ -33,10 +35,13 @@ use crate::metrics::Metrics;
 use crate::routing::{Divisions, LiveTable};
 use crate::store::{Durable, RegisterNotices};
 
+pub use authority::Extraordinary;
 pub use call::{Expected, FilingPage, Filter, HistoryPage, PAGE_MAX, Page, Version, Write};
 pub use error::RegisterError;
 pub use files::{SyncError, Synced};
+pub use proposals::{Decision, ProposalPage, proposal_state, right_of, unreadable_proposal};
 pub use reports::{OverlapPage, Zombie, ZombiePage};
+pub use reserve::Reserved;
 pub use rights::{NATION, Object, may};
 pub use view::{Action, Change, Done, Draft, FilingView, NodeStatus, Nodes, Quarantined, Reservation, Summary};
 

@@ -3,7 +3,7 @@
 use super::error::RegisterError;
 use super::rights::{Object, Right, may};
 use super::view::Reservation;
-use crate::domain::{Actor, PlatformId, PrincipalId};
+use crate::domain::{Actor, DivisionCode, PlatformId, PrincipalId};
 use crate::routing::{Divisions, Matches, Platform, PlatformState, Route, RouteTable, RoutingError};
 use crate::store::ReservationRow;
 use crate::written::{Mistake, Severity};
@@ -32,10 +32,7 @@ fn is_retired(table: &RouteTable, id: &PlatformId) -> bool {
 pub(super) fn refusal(error: RoutingError, actor: &Actor, table: &RouteTable, divisions: &Divisions) -> RegisterError {
     match error {
         RoutingError::Taken { route, place, holder, .. } => {
-            let division = table.platform(holder.as_str()).map(|held| held.division);
-            let seen = division.is_some_and(|division| {
-                may(actor, Right::Read, Object { division, platform: Some(&holder) }, divisions)
-            });
+            let seen = is_seen(table, &holder, actor, divisions);
             RegisterError::PlaceTaken { route: Some(route), place, holder: seen.then_some(holder) }
         }
         other => {
@@ -45,12 +42,19 @@ pub(super) fn refusal(error: RoutingError, actor: &Actor, table: &RouteTable, di
     }
 }
 
-/// The first path of a filing that is not reserved to it.
+fn is_seen(table: &RouteTable, id: &PlatformId, actor: &Actor, divisions: &Divisions) -> bool {
+    let division = table.platform(id.as_str()).map(|held| held.division);
+    let object = |division| Object { division, platform: Some(id) };
+    division.is_some_and(|division| may(actor, Right::Read, object(division), divisions))
+}
+
+/// The first path of a filing that is not reserved to it, for the division that it is filed for.
 pub(super) fn unreserved(platform: &Platform, reserved: &[ReservationRow]) -> Option<RegisterError> {
+    let stands = |row: &ReservationRow| row.approved_by.is_some() || is_own(&row.host, &row.prefix, platform.division);
     let covered = |route: &Route| {
         let Matches::Path { host, path, .. } = &route.matches else { return true };
         let host = host.as_deref().unwrap_or_default();
-        reserved.iter().any(|row| row.host == host && is_below(path, &row.prefix))
+        reserved.iter().any(|row| row.host == host && is_below(path, &row.prefix) && stands(row))
     };
     let (route, wanted) = platform.routes.iter().enumerate().find(|(_, route)| !covered(route))?;
     let Matches::Path { host, path, .. } = &wanted.matches else { return None };
@@ -58,15 +62,23 @@ pub(super) fn unreserved(platform: &Platform, reserved: &[ReservationRow]) -> Op
     Some(RegisterError::NotReserved { route, place, platform: platform.id.clone() })
 }
 
+/// Whether a place is a division's own: on the portal's hosts, below its code. All other names are everybody's: to whom one of
+/// them belongs no digit says, and two people vouch for it.
+pub(super) fn is_own(host: &str, prefix: &str, division: DivisionCode) -> bool {
+    host.is_empty() && is_below(prefix, &format!("/{division}"))
+}
+
 /// Whether a path lies at or below a prefix, on segments. The prefix has no slash at its end; the empty one is all.
 pub(super) fn is_below(path: &str, prefix: &str) -> bool {
     path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// A warning for each route that takes addresses from a shorter prefix of somebody else.
-pub(super) fn shadows(table: &RouteTable, platform: &Platform) -> Vec<Mistake> {
+/// A warning for each route that takes addresses from a shorter prefix of somebody else, who is named where `actor` may see them.
+pub(super) fn shadows(table: &RouteTable, platform: &Platform, actor: &Actor, divisions: &Divisions) -> Vec<Mistake> {
     let shadow = |(route, place, holder): (usize, String, PlatformId)| {
-        let told = format!("it takes {place} from platform {holder}, whose prefix is shorter");
+        let seen = is_seen(table, &holder, actor, divisions);
+        let whose = if seen { format!("platform {holder}") } else { "another platform".to_owned() };
+        let told = format!("it takes {place} from {whose}, whose prefix is shorter");
         mistake(format!("/route/{route}/path"), told, Severity::Warning)
     };
     table.shadowed_by(platform).into_iter().map(shadow).collect()
@@ -114,6 +126,10 @@ impl Wanted {
         Ok(Self { host, prefix })
     }
 
+    pub(super) fn of_row(row: &ReservationRow) -> Self {
+        Self { host: row.host.clone(), prefix: row.prefix.clone() }
+    }
+
     pub(super) fn place(&self) -> String {
         let host = if self.host.is_empty() { "the portal's hosts" } else { &self.host };
         let prefix = if self.prefix.is_empty() { "/" } else { &self.prefix };
@@ -132,6 +148,7 @@ pub(super) fn reservation(row: ReservationRow) -> Option<Reservation> {
         prefix: if row.prefix.is_empty() { "/".to_owned() } else { row.prefix },
         platform: row.platform,
         reserved_by: row.reserved_by.parse::<PrincipalId>().ok()?,
+        approved_by: row.approved_by.map(|by| by.parse()).transpose().ok()?,
         at: row.at,
     })
 }

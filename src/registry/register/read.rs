@@ -98,7 +98,7 @@ impl Register {
     /// All nodes and what they serve. Right: `administer`, or `history` of the nation.
     pub async fn nodes(&self, actor: &Actor) -> Result<Nodes, RegisterError> {
         if !may(actor, Right::History, NATION, &self.rules.divisions) {
-            return Err(self.forbidden(actor, Right::Administer, "the nation's nodes".to_owned()));
+            return Err(RegisterError::forbidden(actor, Right::Administer, "the nation's nodes".to_owned()));
         }
         let revision = self.durable.standing().await?.revision;
         let status = |node: NodeRow| NodeStatus {
@@ -133,10 +133,14 @@ impl Register {
             && filter.owner.is_none_or(|owner| owner.as_str() == row.owner)
     }
 
-    /// Whether `actor` has `right` on a filing.
+    /// Whether `actor` has `right` on a filing. Whoever may not even read it hears that there is none: what is filed elsewhere in
+    /// the country is not told by a refusal.
     pub(super) fn judge(&self, actor: &Actor, right: Right, row: &FilingRow) -> Result<(), RegisterError> {
-        let division = row.division.parse().map_err(|_| UNREADABLE)?;
-        self.judge_at(actor, right, Object { division, platform: Some(&row.platform) })
+        let object = Object { division: division(row)?, platform: Some(&row.platform) };
+        if !may(actor, Right::Read, object, &self.rules.divisions) {
+            return Err(not_found(&row.platform));
+        }
+        self.judge_at(actor, right, object)
     }
 
     pub(super) fn judge_at(&self, actor: &Actor, right: Right, object: Object<'_>) -> Result<(), RegisterError> {
@@ -147,19 +151,11 @@ impl Register {
             Some(platform) => format!("platform {platform} of division {}", object.division),
             None => format!("division {}", object.division),
         };
-        Err(self.forbidden(actor, right, what))
-    }
-
-    pub(super) fn forbidden(&self, actor: &Actor, right: Right, object: String) -> RegisterError {
-        let scope = match (&actor.role, &actor.platform) {
-            (Role::Platform, Some(platform)) => format!("{platform} in {}", actor.division),
-            _ => actor.division.to_string(),
-        };
-        RegisterError::Forbidden { right, principal: actor.principal.clone(), role: actor.role, scope, object }
+        Err(RegisterError::forbidden(actor, right, what))
     }
 
     pub(super) fn summary(&self, row: &FilingRow, now: Timestamp) -> Result<Summary, RegisterError> {
-        let division: DivisionCode = row.division.parse().map_err(|_| UNREADABLE)?;
+        let division = division(row)?;
         let level = self.rules.divisions.find(division).map_or(Level::Nation, |division| division.level);
         let state = |word: &str| word.parse::<FilingState>().map_err(|_| UNREADABLE);
         let draft = match (row.draft, &row.draft_state) {
@@ -199,8 +195,15 @@ impl Register {
         now: Timestamp,
     ) -> Result<FilingView, RegisterError> {
         let summary = self.summary(row, now)?;
-        Ok(FilingView { summary, notice: row.notice.clone(), document, document_in_force, quarantined: Vec::new() })
+        let stopped_by = row.stopped_by.as_deref().and_then(|code| code.parse().ok());
+        let notice = row.notice.clone();
+        Ok(FilingView { summary, notice, stopped_by, document, document_in_force, quarantined: Vec::new() })
     }
+}
+
+/// The division that a filing has now.
+pub(super) fn division(row: &FilingRow) -> Result<DivisionCode, RegisterError> {
+    row.division.parse().map_err(|_| UNREADABLE)
 }
 
 pub(super) fn json(text: &str) -> Result<Value, RegisterError> {
@@ -216,6 +219,7 @@ fn change(row: HistoryRow) -> Option<Change> {
         version: Version(row.version),
         action: Action::ALL.into_iter().find(|action| action.word() == row.action)?,
         actor: row.actor.parse().ok()?,
+        credential: row.lineage.map(|lineage| lineage.own().credential.to_string()),
         at: row.at,
         reason: row.reason,
         state: row.state.parse().ok()?,

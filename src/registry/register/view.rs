@@ -63,6 +63,8 @@ pub struct FilingView {
     pub summary: Summary,
     /// What people are told while it is suspended.
     pub notice: Option<String>,
+    /// The division of whoever suspended or retired it: that one, or one above it, lifts the stop.
+    pub stopped_by: Option<DivisionCode>,
     /// The newest document: the draft, or else what is in force.
     pub document: serde_json::Value,
     /// The document in force, where another one is on its way.
@@ -89,6 +91,8 @@ pub struct Change {
     pub action: Action,
     /// By whom.
     pub actor: PrincipalId,
+    /// By what credential, such as `token:0199…`; `None` where a version of before kept the name alone.
+    pub credential: Option<String>,
     /// When.
     pub at: Timestamp,
     /// Why, or what people are told.
@@ -209,6 +213,8 @@ pub struct Reservation {
     pub platform: PlatformId,
     /// Who reserved it.
     pub reserved_by: PrincipalId,
+    /// Who else, where it takes two: for places that are not the division's own.
+    pub approved_by: Option<PrincipalId>,
     /// When.
     pub at: Timestamp,
 }

@@ -146,6 +146,7 @@ impl<'a> Sample<'a> {
             level: self.division.level,
             state: PlatformState::Active,
             trusted: false,
+            authority: false,
             upstreams: [upstream].into(),
             attributes: Box::default(),
             zones: [Zone::Internet].into(),

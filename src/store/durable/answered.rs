@@ -37,11 +37,11 @@ pub struct LeaseRow {
 const LEASES_MAX: i64 = 100_000;
 
 impl Durable {
-    /// Takes a key for a call that begins; keys older than `kept` are forgotten, and so is one whose call began more than
+    /// Takes a key of a credential (the column bears an older name) for a call that begins; keys older than `kept` are forgotten, and so is one whose call began more than
     /// `given_up` ago and never ended. `Some`: it is taken, by this.
     pub async fn take_key(
         &self,
-        principal: &str,
+        credential: &str,
         key_hash: &str,
         request_hash: &str,
         now: Timestamp,
@@ -56,7 +56,7 @@ impl Durable {
         let take = "INSERT INTO answered (principal, key_hash, request_hash, begun_at) VALUES ($1, $2, $3, $4) \
                     ON CONFLICT (principal, key_hash) DO NOTHING";
         let take = sqlx::query(take)
-            .bind(principal)
+            .bind(credential)
             .bind(key_hash)
             .bind(request_hash)
             .bind(number(now))
@@ -67,7 +67,7 @@ impl Durable {
         let find = sqlx::query(
             "SELECT request_hash, begun_at, status, fields, body FROM answered WHERE principal = $1 AND key_hash = $2",
         )
-        .bind(principal)
+        .bind(credential)
         .bind(key_hash)
         .fetch_one(self.writer().await?); // what was written a moment ago, not a reader's older snapshot
         let row = self.asked(find).await?;
@@ -90,7 +90,7 @@ impl Durable {
     /// Keeps the answer to a call under the key it took.
     pub async fn keep_answer(
         &self,
-        principal: &str,
+        credential: &str,
         key_hash: &str,
         status: u16,
         fields: &str,
@@ -98,7 +98,7 @@ impl Durable {
     ) -> Result<(), StoreError> {
         let keep = "UPDATE answered SET status = $3, fields = $4, body = $5 WHERE principal = $1 AND key_hash = $2";
         let work = sqlx::query(keep)
-            .bind(principal)
+            .bind(credential)
             .bind(key_hash)
             .bind(i64::from(status))
             .bind(fields)
@@ -108,9 +108,9 @@ impl Durable {
     }
 
     /// Gives a key back whose call did nothing.
-    pub async fn give_key_back(&self, principal: &str, key_hash: &str) -> Result<(), StoreError> {
+    pub async fn give_key_back(&self, credential: &str, key_hash: &str) -> Result<(), StoreError> {
         let work = sqlx::query("DELETE FROM answered WHERE principal = $1 AND key_hash = $2")
-            .bind(principal)
+            .bind(credential)
             .bind(key_hash)
             .execute(self.writer().await?);
         self.asked(work).await.map(|_| ())

@@ -3,12 +3,30 @@
 //! SQLite: one connection writes, since it has one writer at a time and our queue is fairer than its busy loop; two read.
 //! PostgreSQL: one pool; a client that vanished within a transaction is cut by the server itself, so no lock outlives it.
 
+/// The place of a division among all (`DivisionCode::order`), from a column that holds its code.
+macro_rules! division_order {
+    ($column:literal) => {
+        concat!(
+            "(CASE length(",
+            $column,
+            ") WHEN 6 THEN CAST(",
+            $column,
+            " AS BIGINT) * 4000000 WHEN 9 THEN CAST(",
+            $column,
+            " AS BIGINT) * 4000 + 1 ELSE CAST(",
+            $column,
+            " AS BIGINT) * 4 + 2 END)"
+        )
+    };
+}
+
 mod accounts;
 mod answered;
 mod consents;
 mod engine;
 mod factors;
 mod personal;
+mod proposals;
 mod realms;
 mod register;
 mod subject_roles;
@@ -33,6 +51,7 @@ pub use answered::{AnsweredRow, LeaseRow};
 pub use consents::ConsentRow;
 pub use factors::{FactorKind, FactorRow};
 pub use personal::PersonalRow;
+pub use proposals::{ProposalKind, ProposalRow, ProposalState};
 pub use realms::{LinkRow, RealmRow};
 pub use register::{
     FilingRow, HistoryRow, InForceRow, ListRows, NodeRow, RecordRow, ReservationRow, Standing, Writing,
@@ -42,6 +61,16 @@ pub use usage::DayOfUseRow;
 /// Deadline of a call. Durable state is asked at sign-in and by operators, never on the way of a signed-in request, so it
 /// may take longer than the session store, but no longer than a person waits for a page.
 const DEADLINE: Duration = Duration::from_secs(2);
+
+/// A division and all below it, by first and last place among divisions, as lists are filtered by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subtree(pub u64, pub u64);
+
+impl Subtree {
+    fn bounds(self) -> (i64, i64) {
+        (signed(self.0), signed(self.1))
+    }
+}
 
 /// The durable store.
 #[derive(Clone)]

@@ -3,7 +3,7 @@
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use super::{Durable, failed, number, signed, time, unsigned};
+use super::{Durable, Writing, failed, number, signed, time, unsigned};
 use crate::domain::{PrincipalId, RealmId, Timestamp};
 use crate::store::StoreError;
 
@@ -59,37 +59,6 @@ impl Durable {
         self.asked(work).await?.iter().map(realm).collect()
     }
 
-    /// Writes a realm where it has revision `was` (0: where it never was). `Ok(false)`: it has another one. `Taken`: another
-    /// change was made at the same moment; try again.
-    pub async fn write_realm(
-        &self,
-        id: &RealmId,
-        document: Option<&str>,
-        was: u64,
-        by: &PrincipalId,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let change = if was == 0 {
-            format!(
-                "INSERT INTO realm (id, document, revision, changed_by, changed_at) VALUES ($1, $2, {NEXT}, $3, $4) \
-                 ON CONFLICT (id) DO NOTHING"
-            )
-        } else {
-            format!(
-                "UPDATE realm SET document = $2, revision = {NEXT}, changed_by = $3, changed_at = $4 \
-                 WHERE id = $1 AND revision = $5"
-            )
-        };
-        let query = sqlx::query(sqlx::AssertSqlSafe(change)) // made of constants alone
-            .bind(id.as_str())
-            .bind(document)
-            .bind(by.as_str())
-            .bind(number(now));
-        let query = if was == 0 { query } else { query.bind(signed(was)) };
-        let work = query.execute(self.writer().await?);
-        Ok(self.asked(work).await?.rows_affected() == 1)
-    }
-
     /// The subject that an identity belongs to; notes that it was used.
     pub async fn linked_subject(&self, identity: &str, now: Timestamp) -> Result<Option<String>, StoreError> {
         let used = "UPDATE linked_identity SET seen_at = $2 WHERE identity = $1 RETURNING subject";
@@ -126,6 +95,42 @@ impl Durable {
             .bind(identity)
             .execute(self.writer().await?);
         Ok(self.asked(work).await?.rows_affected() == 1)
+    }
+}
+
+impl Writing {
+    /// All realms by id, as they are while nobody else changes them.
+    pub async fn realms(&mut self) -> Result<Vec<RealmRow>, StoreError> {
+        self.all(sqlx::query("SELECT * FROM realm ORDER BY id")).await?.iter().map(realm).collect()
+    }
+
+    /// Writes a realm where it has revision `was` (0: where it never was). `Ok(false)`: it has another one.
+    pub async fn write_realm(
+        &mut self,
+        id: &RealmId,
+        document: Option<&str>,
+        was: u64,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let change = if was == 0 {
+            format!(
+                "INSERT INTO realm (id, document, revision, changed_by, changed_at) VALUES ($1, $2, {NEXT}, $3, $4) \
+                 ON CONFLICT (id) DO NOTHING"
+            )
+        } else {
+            format!(
+                "UPDATE realm SET document = $2, revision = {NEXT}, changed_by = $3, changed_at = $4 \
+                 WHERE id = $1 AND revision = $5"
+            )
+        };
+        let query = sqlx::query(sqlx::AssertSqlSafe(change)) // made of constants alone
+            .bind(id.as_str().to_owned())
+            .bind(document.map(str::to_owned))
+            .bind(by.to_owned())
+            .bind(number(now));
+        let query = if was == 0 { query } else { query.bind(signed(was)) };
+        Ok(self.run(query).await? == 1)
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 
 use super::{DEADLINE, Durable, failed, number, signed, time, unsigned};
-use crate::domain::{PlatformId, Timestamp};
+use crate::domain::{Credential, Lineage, PlatformId, Timestamp};
 use crate::store::{AwayReason, StoreError};
 
 /// Longest a change may hold the register's lock, and wait for it; within the patience of whoever waits for the answer.
@@ -28,6 +28,8 @@ pub struct FilingRow {
     pub in_force: Option<u64>,
     /// What people are told while it is suspended.
     pub notice: Option<String>,
+    /// The division of whoever suspended or retired it; `None` too where that is not known.
+    pub stopped_by: Option<String>,
     /// Version that holds the document on its way.
     pub draft: Option<u64>,
     /// `draft` or `submitted`.
@@ -69,6 +71,8 @@ pub struct HistoryRow {
     pub action: String,
     /// By whom.
     pub actor: String,
+    /// By what credential; `None` in rows of before lineages were kept.
+    pub lineage: Option<Lineage>,
     /// When.
     pub at: Timestamp,
     /// Why.
@@ -98,6 +102,8 @@ pub struct RecordRow<'a> {
     pub at: Timestamp,
     /// Who.
     pub actor: &'a str,
+    /// By what credential; `None` for people themselves.
+    pub credential: Option<Credential>,
     /// In which role.
     pub role: &'a str,
     /// What.
@@ -155,6 +161,8 @@ pub struct ReservationRow {
     pub platform: PlatformId,
     /// By whom.
     pub reserved_by: String,
+    /// Who else, where it takes two.
+    pub approved_by: Option<String>,
     /// When.
     pub at: Timestamp,
 }
@@ -199,14 +207,14 @@ pub struct Writing {
 macro_rules! select {
     (filing $rest:literal) => {
         sqlx::query(concat!(
-            "SELECT platform_id, version, state, in_force, notice, draft, draft_state, submitted_by, reason, decided, owner, ",
+            "SELECT platform_id, version, state, in_force, notice, stopped_by, draft, draft_state, submitted_by, reason, decided, owner, ",
             "division, division_order, name, name_en, valid_until, attested_at, created_at, changed_at, revision FROM filing ",
             $rest
         ))
     };
     (history $rest:literal) => {
         sqlx::query(concat!(
-            "SELECT version, action, actor, at, reason, state, in_force, notice, before_hash, after_hash, request_id, ",
+            "SELECT version, action, actor, lineage, at, reason, state, in_force, notice, before_hash, after_hash, request_id, ",
             "CAST(CASE WHEN document IS NULL THEN 0 ELSE 1 END AS BIGINT) AS has_document FROM filing_version ",
             $rest
         ))
@@ -219,7 +227,7 @@ macro_rules! select {
         ))
     };
     (reservation $rest:literal) => {
-        sqlx::query(concat!("SELECT host, prefix, platform_id, reserved_by, at FROM reservation ", $rest))
+        sqlx::query(concat!("SELECT host, prefix, platform_id, reserved_by, approved_by, at FROM reservation ", $rest))
     };
 }
 
@@ -395,12 +403,36 @@ impl Writing {
         self.optional(query).await?.as_ref().map(history).transpose()
     }
 
-    /// Whether `actor` put or submitted anything after version `since`.
-    pub async fn is_maker(&mut self, id: &PlatformId, actor: &str, since: u64) -> Result<bool, StoreError> {
-        let select = "SELECT count(*) FROM filing_version WHERE platform_id = $1 AND actor = $2 AND version > $3 \
-                      AND action IN ('put', 'submit')";
-        let query = sqlx::query(select).bind(id.as_str().to_owned()).bind(actor.to_owned()).bind(signed(since));
-        Ok(self.one(query).await?.try_get::<i64, _>(0).map_err(failed)? > 0)
+    /// Who put or submitted anything after version `since` and up to `until`, and by what credential; of one credential once.
+    pub async fn makers(
+        &mut self,
+        id: &PlatformId,
+        (since, until): (u64, u64),
+    ) -> Result<Vec<(String, Option<Lineage>)>, StoreError> {
+        let select = "SELECT DISTINCT actor, lineage FROM filing_version WHERE platform_id = $1 AND version > $2 \
+                      AND version <= $3 AND action IN ('put', 'submit')";
+        let query = sqlx::query(select).bind(id.as_str().to_owned()).bind(signed(since)).bind(signed(until));
+        self.all(query).await?.iter().map(|row| Ok((text(row, "actor")?, lineage(row)?))).collect()
+    }
+
+    /// Who made the document of version `document`: whoever put or submitted between the decision before it and the one that
+    /// put it into force. Nobody, for one of a node's files.
+    pub async fn makers_of(
+        &mut self,
+        id: &PlatformId,
+        document: u64,
+    ) -> Result<Vec<(String, Option<Lineage>)>, StoreError> {
+        let select = "SELECT \
+            (SELECT action FROM filing_version WHERE platform_id = $1 AND version = $2) AS action, \
+            (SELECT max(version) FROM filing_version WHERE platform_id = $1 AND version < $2 \
+                AND action IN ('approve', 'import')) AS decided, \
+            (SELECT min(version) FROM filing_version WHERE platform_id = $1 AND version > $2 AND action = 'approve') AS approved";
+        let row = self.one(sqlx::query(select).bind(id.as_str().to_owned()).bind(signed(document))).await?;
+        if maybe(&row, "action")?.as_deref() == Some("import") {
+            return Ok(Vec::new());
+        }
+        let (decided, approved) = (maybe_count(&row, "decided")?, maybe_count(&row, "approved")?);
+        self.makers(id, (decided.unwrap_or(0), approved.unwrap_or(document))).await
     }
 
     /// Platforms whose filing in force `actor` was the last to change, and whether they are retired.
@@ -416,14 +448,15 @@ impl Writing {
     /// Writes a filing as it now stands, and the change that made it so.
     pub async fn save(&mut self, row: &FilingRow, change: &HistoryRow) -> Result<(), StoreError> {
         let upsert = "INSERT INTO filing (platform_id, version, state, in_force, notice, draft, draft_state, submitted_by, reason, \
-            decided, owner, division, division_order, name, name_en, valid_until, attested_at, created_at, changed_at, revision) \
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) \
+            decided, owner, division, division_order, name, name_en, valid_until, attested_at, created_at, changed_at, revision, \
+            stopped_by) \
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) \
             ON CONFLICT (platform_id) DO UPDATE SET version = excluded.version, state = excluded.state, \
             in_force = excluded.in_force, notice = excluded.notice, draft = excluded.draft, draft_state = excluded.draft_state, \
             submitted_by = excluded.submitted_by, reason = excluded.reason, decided = excluded.decided, owner = excluded.owner, \
             division = excluded.division, division_order = excluded.division_order, name = excluded.name, \
             name_en = excluded.name_en, valid_until = excluded.valid_until, attested_at = excluded.attested_at, \
-            changed_at = excluded.changed_at, revision = excluded.revision";
+            changed_at = excluded.changed_at, revision = excluded.revision, stopped_by = excluded.stopped_by";
         let query = sqlx::query(upsert)
             .bind(row.platform.as_str().to_owned())
             .bind(signed(row.version))
@@ -444,10 +477,11 @@ impl Writing {
             .bind(row.attested_at.map(number))
             .bind(number(row.created_at))
             .bind(number(row.changed_at))
-            .bind(signed(row.revision));
+            .bind(signed(row.revision))
+            .bind(row.stopped_by.clone());
         self.run(query).await?;
         let insert = "INSERT INTO filing_version (platform_id, version, action, actor, at, reason, state, in_force, notice, document, \
-            before_hash, after_hash, request_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+            before_hash, after_hash, request_id, lineage) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
         let query = sqlx::query(insert)
             .bind(row.platform.as_str().to_owned())
             .bind(signed(change.version))
@@ -461,15 +495,16 @@ impl Writing {
             .bind(change.document.clone())
             .bind(change.before.clone())
             .bind(change.after.clone())
-            .bind(change.request_id.clone());
+            .bind(change.request_id.clone())
+            .bind(change.lineage.as_ref().map(ToString::to_string));
         self.run(query).await.map(drop)
     }
 
     /// Writes what was done into the record.
     pub async fn record(&mut self, record: &RecordRow<'_>) -> Result<(), StoreError> {
         self.sequence += 1;
-        let insert = "INSERT INTO record (sequence, at, actor, role, action, object, before_hash, after_hash, result, request_id) \
-                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+        let insert = "INSERT INTO record (sequence, at, actor, role, action, object, before_hash, after_hash, result, request_id, \
+                      credential) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
         let query = sqlx::query(insert)
             .bind(signed(self.sequence))
             .bind(number(record.at))
@@ -480,7 +515,8 @@ impl Writing {
             .bind(record.before.map(str::to_owned))
             .bind(record.after.map(str::to_owned))
             .bind(record.result.to_owned())
-            .bind(record.request_id.to_owned());
+            .bind(record.request_id.to_owned())
+            .bind(record.credential.map(|credential| credential.to_string()));
         self.run(query).await.map(drop)
     }
 
@@ -498,15 +534,17 @@ impl Writing {
 
     /// Reserves, or gives to another platform.
     pub async fn reserve(&mut self, row: &ReservationRow) -> Result<(), StoreError> {
-        let upsert = "INSERT INTO reservation (host, prefix, platform_id, reserved_by, at) VALUES ($1, $2, $3, $4, $5) \
-                      ON CONFLICT (host, prefix) DO UPDATE SET platform_id = excluded.platform_id, \
-                      reserved_by = excluded.reserved_by, at = excluded.at";
+        let upsert = "INSERT INTO reservation (host, prefix, platform_id, reserved_by, at, approved_by) \
+                      VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (host, prefix) DO UPDATE SET \
+                      platform_id = excluded.platform_id, reserved_by = excluded.reserved_by, at = excluded.at, \
+                      approved_by = excluded.approved_by";
         let query = sqlx::query(upsert)
             .bind(row.host.clone())
             .bind(row.prefix.clone())
             .bind(row.platform.as_str().to_owned())
             .bind(row.reserved_by.clone())
-            .bind(number(row.at));
+            .bind(number(row.at))
+            .bind(row.approved_by.clone());
         self.run(query).await.map(drop)
     }
 
@@ -529,15 +567,15 @@ impl Writing {
         within(ends, transaction.commit()).await
     }
 
-    async fn one(&mut self, query: Query) -> Result<AnyRow, StoreError> {
+    pub(super) async fn one(&mut self, query: Query) -> Result<AnyRow, StoreError> {
         within(self.ends, query.fetch_one(&mut *self.transaction)).await
     }
 
-    async fn optional(&mut self, query: Query) -> Result<Option<AnyRow>, StoreError> {
+    pub(super) async fn optional(&mut self, query: Query) -> Result<Option<AnyRow>, StoreError> {
         within(self.ends, query.fetch_optional(&mut *self.transaction)).await
     }
 
-    async fn all(&mut self, query: Query) -> Result<Vec<AnyRow>, StoreError> {
+    pub(super) async fn all(&mut self, query: Query) -> Result<Vec<AnyRow>, StoreError> {
         within(self.ends, query.fetch_all(&mut *self.transaction)).await
     }
 
@@ -556,6 +594,11 @@ async fn within<T>(ends: Instant, work: impl Future<Output = Result<T, sqlx::Err
 
 fn text(row: &AnyRow, column: &str) -> Result<String, StoreError> {
     row.try_get(column).map_err(failed)
+}
+
+fn lineage(row: &AnyRow) -> Result<Option<Lineage>, StoreError> {
+    let unreadable = |_| StoreError::Corrupt { what: "a chain of issue" };
+    maybe(row, "lineage")?.map(|text| text.parse()).transpose().map_err(unreadable)
 }
 
 fn maybe(row: &AnyRow, column: &str) -> Result<Option<String>, StoreError> {
@@ -589,6 +632,7 @@ fn filing(row: &AnyRow) -> Result<FilingRow, StoreError> {
         state: text(row, "state")?,
         in_force: maybe_count(row, "in_force")?,
         notice: maybe(row, "notice")?,
+        stopped_by: maybe(row, "stopped_by")?,
         draft: maybe_count(row, "draft")?,
         draft_state: maybe(row, "draft_state")?,
         submitted_by: maybe(row, "submitted_by")?,
@@ -612,6 +656,7 @@ fn history(row: &AnyRow) -> Result<HistoryRow, StoreError> {
         version: count(row, "version")?,
         action: text(row, "action")?,
         actor: text(row, "actor")?,
+        lineage: lineage(row)?,
         at: when(row, "at")?,
         reason: maybe(row, "reason")?,
         state: text(row, "state")?,
@@ -641,6 +686,7 @@ fn reservation(row: &AnyRow) -> Result<ReservationRow, StoreError> {
         prefix: text(row, "prefix")?,
         platform: platform(row, "platform_id")?,
         reserved_by: text(row, "reserved_by")?,
+        approved_by: maybe(row, "approved_by")?,
         at: when(row, "at")?,
     })
 }

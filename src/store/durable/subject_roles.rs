@@ -6,8 +6,8 @@ use sqlx::any::AnyRow;
 use uuid::Uuid;
 
 use super::register::Writing;
-use super::{Durable, failed, number, time};
-use crate::domain::{GrantedRole, Timestamp};
+use super::{Durable, Subtree, failed, number, time};
+use crate::domain::{GrantedRole, Timestamp, Uscc};
 use crate::store::StoreError;
 
 /// Roles of one person; nobody acts for more.
@@ -15,10 +15,13 @@ const OF_ONE_MAX: i64 = 1000;
 
 /// A select of whole rows and its conditions, put together when this is compiled.
 macro_rules! select {
+    ($before:literal, order, $rest:literal) => {
+        concat!(select!($before), division_order!("COALESCE(division, '100000')"), $rest)
+    };
     ($rest:literal) => {
         concat!(
             "SELECT id, subject, usc, name, role, valid_from, valid_until, granted_by, granted_at, withdrawn_by, ",
-            "withdrawn_at FROM subject_role ",
+            "withdrawn_at, division, evidence, approved_by FROM subject_role ",
             $rest
         )
     };
@@ -40,10 +43,19 @@ impl Durable {
         self.asked(work).await?.iter().map(role).collect()
     }
 
-    /// Up to `limit` roles of all people in order of granting, those after `after`.
-    pub async fn subject_roles(&self, after: Option<Uuid>, limit: u16) -> Result<Vec<GrantedRole>, StoreError> {
-        let work = sqlx::query(select!("WHERE id > $1 ORDER BY id LIMIT $2"))
+    /// Up to `limit` roles for legal persons of a subtree in order of granting, those after `after`.
+    pub async fn subject_roles(
+        &self,
+        subtree: Subtree,
+        after: Option<Uuid>,
+        limit: u16,
+    ) -> Result<Vec<GrantedRole>, StoreError> {
+        let select = select!("WHERE id > $1 AND ", order, " BETWEEN $2 AND $3 ORDER BY id LIMIT $4");
+        let (first, last) = subtree.bounds();
+        let work = sqlx::query(select)
             .bind(after.map(|id| id.to_string()).unwrap_or_default())
+            .bind(first)
+            .bind(last)
             .bind(i64::from(limit))
             .fetch_all(self.reader().await?);
         self.asked(work).await?.iter().map(role).collect()
@@ -53,8 +65,8 @@ impl Durable {
 impl Writing {
     /// Adds a role.
     pub async fn grant_role(&mut self, role: &GrantedRole) -> Result<(), StoreError> {
-        const INSERT: &str = "INSERT INTO subject_role (id, subject, usc, name, role, valid_from, valid_until, granted_by, granted_at) \
-                              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+        const INSERT: &str = "INSERT INTO subject_role (id, subject, usc, name, role, valid_from, valid_until, granted_by, granted_at, \
+                              division, evidence, approved_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
         let query = sqlx::query(INSERT)
             .bind(role.id.to_string())
             .bind(role.subject.clone())
@@ -64,8 +76,19 @@ impl Writing {
             .bind(role.valid_from.to_string())
             .bind(role.valid_until.to_string())
             .bind(role.granted_by.clone())
-            .bind(number(role.granted_at));
+            .bind(number(role.granted_at))
+            .bind(role.division.map(|division| division.to_string()))
+            .bind(role.evidence.clone())
+            .bind(role.approved_by.clone());
         self.run(query).await.map(drop)
+    }
+
+    /// Under which other name somebody acts for a legal person on `today` or later, if anybody does.
+    pub async fn other_legal_name(&mut self, usc: Uscc, name: &str, today: &str) -> Result<Option<String>, StoreError> {
+        let select = "SELECT name FROM subject_role WHERE usc = $1 AND name <> $2 AND withdrawn_at IS NULL AND valid_until >= $3 \
+                      ORDER BY id DESC LIMIT 1";
+        let query = sqlx::query(select).bind(usc.as_str().to_owned()).bind(name.to_owned()).bind(today.to_owned());
+        self.optional(query).await?.map(|row| row.try_get(0).map_err(failed)).transpose()
     }
 
     /// Ends a role. `false` when there is none, or it was withdrawn before.
@@ -83,7 +106,8 @@ fn role(row: &AnyRow) -> Result<GrantedRole, StoreError> {
     let text = |column: &str| row.try_get::<String, _>(column).map_err(failed);
     let day = |column: &str| text(column)?.parse::<Date>().map_err(|_| UNREADABLE);
     let withdrawn_at = row.try_get::<Option<i64>, _>("withdrawn_at").map_err(failed)?.map(time).transpose()?;
-    let withdrawn_by = row.try_get::<Option<String>, _>("withdrawn_by").map_err(failed)?;
+    let maybe = |column: &str| row.try_get::<Option<String>, _>(column).map_err(failed);
+    let withdrawn_by = maybe("withdrawn_by")?;
     Ok(GrantedRole {
         id: text("id")?.parse().map_err(|_| UNREADABLE)?,
         subject: text("subject")?,
@@ -92,7 +116,10 @@ fn role(row: &AnyRow) -> Result<GrantedRole, StoreError> {
         role: text("role")?.parse().map_err(|_| UNREADABLE)?,
         valid_from: day("valid_from")?,
         valid_until: day("valid_until")?,
+        division: maybe("division")?.map(|code| code.parse()).transpose().map_err(|_| UNREADABLE)?,
+        evidence: maybe("evidence")?,
         granted_by: text("granted_by")?,
+        approved_by: maybe("approved_by")?,
         granted_at: time(row.try_get("granted_at").map_err(failed)?)?,
         withdrawn: withdrawn_by.zip(withdrawn_at),
     })
